@@ -1,0 +1,187 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// A Keyspace names the keys of one cache.
+type Keyspace[K comparable] struct {
+	// Name tells the caches of a process apart in statistics and errors.
+	Name string
+
+	// Key returns the Redis key of k, before [RedisOptions.Prefix]. Different
+	// k must have different keys, in this cache and across all that share a
+	// prefix. It is called once for each look past the local tier.
+	Key func(k K) string
+}
+
+// A Cache answers for the values of one kind: from its local tier, from Redis,
+// or from its loader. All methods may be called from several goroutines.
+type Cache[K comparable, V any] struct {
+	redis  *Redis
+	keys   Keyspace[K]
+	loader Loader[K, V]
+	opts   Options
+
+	local       *local[K, V]
+	tickets     *tickets[V]
+	flights     singleflight.Group // by Redis key
+	fingerprint uint64
+	counters    counters
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu     sync.Mutex // guards closed, and adding to work
+	closed bool
+	work   sync.WaitGroup // the open flights and loads
+}
+
+// New returns a cache of what loader loads. It starts nothing; Close ends what
+// Get has started. The error names each option that is out of range, and a
+// Keyspace whose name another cache of rdb has.
+func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V], o Options) (*Cache[K, V], error) {
+	o = o.withDefaults()
+	err := o.validate()
+	if rdb == nil {
+		err = errors.Join(err, errors.New("tiered: New without a Redis (see RedisOptions.Disabled)"))
+	}
+	if keys.Name == "" || keys.Key == nil {
+		err = errors.Join(err, errors.New("tiered: Keyspace needs a Name and a Key function"))
+	}
+	if loader == nil {
+		err = errors.Join(err, errors.New("tiered: New without a Loader"))
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &Cache[K, V]{
+		redis: rdb, keys: keys, loader: loader, opts: o,
+		local:       newLocal[K, V](o.LocalEntries),
+		tickets:     newTickets[V](),
+		fingerprint: fingerprintOf(reflect.TypeFor[V]()),
+	}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if err := rdb.enroll(keys.Name, c); err != nil {
+		c.cancel()
+		return nil, err
+	}
+	return c, nil
+}
+
+// Get returns the value of key, or [ErrNotFound] when the loader, now or in a
+// remembered answer, said that there is none.
+//
+// A hit in the local tier returns at once. Past it, Get blocks until the
+// flight for key has an answer or ctx ends, and in the latter case returns
+// ctx's error alone; the flight goes on for the others and for the cache.
+// Failures of Redis are never returned; those of the loader are.
+//
+// The value is shared by all who get it: whatever it points to must not be
+// modified.
+func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
+	e := c.local.get(key, c.redis.current.Load(), c.redis.clock.now())
+	if e == nil {
+		return c.join(ctx, key)
+	}
+	if e.absent {
+		var zero V
+		return zero, ErrNotFound
+	}
+	return e.value, nil
+}
+
+// Invalidate makes every node forget keys. Call it after the change has been
+// committed. When it returns nil, Redis has dropped the keys and has sent word
+// to every node; no load that began before is kept anywhere.
+//
+// On this node it holds from the moment Invalidate returns, whatever it
+// returns. [ErrPending] means that Redis did not acknowledge it in time: it is
+// kept, and delivered when Redis answers again; until then other nodes may
+// serve what they hold. Invalidate blocks for no longer than
+// [RedisOptions.Timeout], and no longer than ctx.
+func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
+	if c.isClosed() {
+		return ErrClosed
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	redisKeys := make([]string, len(keys))
+	for i, key := range keys {
+		redisKeys[i] = c.redisKey(key)
+		c.forget(redisKeys[i])
+	}
+	err := c.redis.invalidate(ctx, redisKeys)
+	// A flight that began since may have read the old value from Redis before
+	// it was dropped there, and no push will tell: this node's own writes do
+	// not come back to it. So forget once more (TestInvalidateTwice).
+	for _, key := range redisKeys {
+		c.forget(key)
+	}
+	return err
+}
+
+// Stats returns a snapshot of the counters.
+func (c *Cache[K, V]) Stats() Stats {
+	st := c.counters.snapshot()
+	c.local.count(&st)
+	st.Shared = st.Gets - min(st.Gets, st.LocalHits+st.Flights)
+	return st
+}
+
+// Close ends the loads in progress and waits for them; a loader that ignores
+// its context is waited for. Callers of Get who wait are answered with an
+// error. The Redis stays open for other caches. Close may be called again.
+func (c *Cache[K, V]) Close() error {
+	c.mu.Lock()
+	first := !c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if first {
+		c.redis.leave(c.keys.Name, c)
+		c.cancel()
+	}
+	c.work.Wait()
+	c.local.purge()
+	return nil
+}
+
+func (c *Cache[K, V]) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// begin counts one piece of work that Close waits for, unless it is too late.
+func (c *Cache[K, V]) begin() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.work.Add(1)
+	return true
+}
+
+func (c *Cache[K, V]) redisKey(key K) string { return c.redis.opts.Prefix + c.keys.Key(key) }
+
+// invalidated implements receiver, for pushes and purges.
+func (c *Cache[K, V]) invalidated(key string) {
+	if c.forget(key) {
+		c.counters.pushes.Add(1)
+	}
+}
+
+// forget drops what this node knows of a Redis key, and reports whether it
+// knew anything. The flight is forgotten first: were it last, a caller could
+// come in between, join the flight, and get a value from before the change.
+func (c *Cache[K, V]) forget(key string) bool {
+	c.flights.Forget(key)
+	return c.tickets.void(key)
+}

@@ -1,0 +1,83 @@
+package tiered
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+)
+
+// dialer makes the connections of one link at a time, and none for anyone
+// else: rueidis must not reconnect behind the session's back.
+type dialer struct {
+	ctx  context.Context // ends with Redis.Close
+	base func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error)
+
+	mu   sync.Mutex
+	line *line // what the link being made will own; nil: dial nothing
+}
+
+// A line is the network connection of a link: one, or two where the server
+// speaks RESP2 and pub/sub needs its own.
+type line struct {
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+// hangUp closes the connections at once: whoever waits on them, for a reply
+// that a frozen server will not send, gets an error.
+func (l *line) hangUp() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.conns {
+		c.Close()
+	}
+	l.conns = nil
+}
+
+func (l *line) add(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conns = append(l.conns, c)
+}
+
+// use says whose connections are made from now on; nil: nobody's.
+func (d *dialer) use(l *line) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.line = l
+}
+
+var errNoDial = errors.New("tiered: no connection wanted")
+
+// dial is rueidis.ClientOption.DialCtxFn.
+func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {
+	d.mu.Lock()
+	line := d.line
+	d.mu.Unlock()
+	if line == nil {
+		return nil, errNoDial
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(d.ctx, cancel)()
+	conn, err := d.connect(ctx, addr, nd, cfg)
+	if err != nil {
+		return nil, err
+	}
+	line.add(conn)
+	return conn, nil
+}
+
+func (d *dialer) connect(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {
+	switch {
+	case d.base != nil: // unix://
+		return d.base(ctx, addr, nd, cfg)
+	case cfg != nil:
+		td := tls.Dialer{NetDialer: nd, Config: cfg}
+		return td.DialContext(ctx, "tcp", addr)
+	default:
+		return nd.DialContext(ctx, "tcp", addr)
+	}
+}

@@ -1,0 +1,77 @@
+// Package tiered is a read-through cache of two tiers: an in-process LRU in
+// front of Redis, in front of a loader that asks the source of truth.
+//
+// # A read
+//
+//	Get(key)
+//	 1 local tier   a decoded value; served only if it has not expired, its
+//	                session is the current one and the freshness lease holds
+//	 2 flight       concurrent misses for a key in this process become one
+//	 3 ticket       opened before anything is read; a push or purge voids it
+//	 4 Redis tier   one GET, which also registers this node for the next push
+//	 5 fill lease   SET NX of a random token: one node in the fleet loads, the
+//	                others wait for the push that its fill sends
+//	 6 loader       on a context of its own
+//	 7 fill         Redis takes the value only while the lease is in place,
+//	                the local tier only while the ticket is good
+//
+// # A write
+//
+// The writer commits to the source and then calls [Cache.Invalidate], which
+// drops the keys here, deletes them in Redis and publishes a purge, in one
+// round trip. Two ways lead to the other nodes, because neither is enough:
+//
+//   - Redis pushes to every node that has read the key through its tracked
+//     connection. It also covers expiry, eviction and writers that know
+//     nothing of this package. It does not cover a key that is not in Redis:
+//     deleting what is not there pushes nothing.
+//   - The purge reaches every node, whatever it holds, and is all there is
+//     where a server refuses tracking.
+//
+// Tracking is one-shot, and a node's own write ends its registration without
+// a word. So every fill ends with a read of the key, inside the same script.
+//
+// # Why nothing old is stored
+//
+// A value that was read before an invalidation must not be stored after it.
+// Three guards see to that, each for one place:
+//
+//   - The ticket, for the local tier: see the comment on entry.
+//   - The fill lease, for Redis: an invalidation deletes the key and the lease
+//     with it, so the fill that comes late finds another value and is refused.
+//   - The session, for everything at once: when a connection is lost, or Redis
+//     forgets what this node holds, a new session begins and no entry of the
+//     old one is served.
+//
+// Callers who ask after an invalidation do not join a flight from before it.
+// Frames in Redis carry the life of the server, so that a value restored from
+// a snapshot, or found on a promoted replica, is loaded anew.
+//
+// # Without Redis
+//
+// While there is no connection, Get asks the loader and keeps what it says for
+// at most [RedisOptions.MaxStale]. Invalidations that Redis did not
+// acknowledge are kept in a journal, which is sent before Redis is trusted
+// again; the keys in it are not looked up in Redis. Connections are made again
+// in the background, and no caller waits for that.
+//
+// # What is not promised
+//
+//   - Staleness is bounded by MaxStale only while the loss of the connection is
+//     noticed. A server that falls silent without closing it is given up after
+//     about a second; a process that was stopped may serve what it held for as
+//     long once it goes on. The freshness lease that closes this gap has its
+//     place in the read path (session.renew) and no heartbeat yet.
+//   - A change that nobody invalidates is seen when the TTL ends. So is one
+//     whose writer dies between commit and Invalidate.
+//   - The journal lives in memory and holds 100,000 keys. A node that ends
+//     while it has pending invalidations leaves the others to the TTL; so does
+//     one that overflows, and its Invalidate says so.
+//   - A loader that reads a lagging replica of its database may store what was
+//     true before the invalidation.
+//   - Remaining life of a value read from Redis is counted with this node's
+//     wall clock from a time the writer's wrote down. Clocks that differ make
+//     it that much longer or shorter, up to one TTL.
+//
+// Redis 6.0 or newer is needed for tracking; the tests run against 7.0.
+package tiered

@@ -1,0 +1,330 @@
+package tiered
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// An outcome is what a flight found.
+type outcome[V any] struct {
+	value  V
+	err    error
+	source Source
+}
+
+// join waits for the flight for key, and begins it if there is none. The
+// flight runs on a goroutine of its own with a context of its own, so that it
+// survives the caller who began it. (It is not cancelled when the last caller
+// has left: what it finds is stored, and the next caller is likely near.)
+func (c *Cache[K, V]) join(ctx context.Context, key K) (V, error) {
+	redisKey := c.redisKey(key)
+	answer := c.flights.DoChan(redisKey, func() (any, error) {
+		return c.fly(context.WithoutCancel(ctx), key, redisKey), nil
+	})
+	select {
+	case res := <-answer:
+		out := res.Val.(outcome[V])
+		note(ctx, out.source)
+		return out.value, out.err
+	case <-ctx.Done():
+		var zero V
+		return zero, ctx.Err()
+	}
+}
+
+// fly looks for the value of key past the local tier. ctx only carries values.
+func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) outcome[V] {
+	if !c.begin() {
+		return outcome[V]{err: ErrClosed}
+	}
+	defer c.work.Done()
+	c.counters.flights.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+
+	f := &flight[K, V]{cache: c, key: key, redisKey: redisKey}
+	defer f.release()
+	out := f.run(ctx)
+	if out.err != nil && c.ctx.Err() != nil {
+		out.err = ErrClosed
+	}
+	return out
+}
+
+// A flight is one look past the local tier: for which key, under which
+// session, and the ticket under which its result may be kept.
+type flight[K comparable, V any] struct {
+	cache    *Cache[K, V]
+	key      K
+	redisKey string
+	session  *session
+	ticket   *entry[V] // nil once it is committed
+}
+
+// run asks Redis; with the fill lease in hand, the loader; and while another
+// node has the lease, it waits.
+func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
+	c := f.cache
+	patience := time.NewTimer(c.opts.WaitForFill)
+	defer patience.Stop()
+	for {
+		f.open()
+		if f.session.remote == nil || c.redis.journal.has(f.redisKey) {
+			return f.loadAlone(ctx)
+		}
+		held, err := f.session.remote.read(ctx, f.redisKey)
+		if err != nil {
+			return f.redisFailed(ctx)
+		}
+		switch got, ok := f.framer().decode(held); {
+		case ok && got.kind == kindLease:
+			if !f.wait(ctx, patience.C) {
+				return f.loadAlone(ctx)
+			}
+			continue
+		case ok:
+			if out, ok := f.take(got); ok {
+				return out
+			}
+		case held != nil:
+			c.counters.undecodable.Add(1)
+		}
+		lease, err := f.lease(ctx, held)
+		if err != nil {
+			return f.redisFailed(ctx)
+		}
+		if lease != nil {
+			return f.loadAndFill(ctx, lease)
+		}
+		select { // another node was faster, or the connection is new
+		case <-patience.C:
+			return f.loadAlone(ctx)
+		default:
+		}
+	}
+}
+
+// open opens a ticket under the current session. It comes before every read
+// whose result may be kept (see entry).
+func (f *flight[K, V]) open() {
+	f.session = f.cache.redis.current.Load()
+	f.ticket = f.cache.tickets.open(f.redisKey, f.session)
+}
+
+// release gives up the ticket, unless it was committed.
+func (f *flight[K, V]) release() {
+	if f.ticket != nil {
+		f.cache.tickets.release(f.ticket)
+	}
+}
+
+func (f *flight[K, V]) framer() framer {
+	return framer{life: f.session.life, fingerprint: f.cache.fingerprint}
+}
+
+// take makes a frame from Redis the outcome, and keeps it locally for what is
+// left of its time. A value that does not decode is none.
+func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
+	c := f.cache
+	out := outcome[V]{source: SourceRedis}
+	if got.kind == kindAbsent {
+		out.err = ErrNotFound
+	} else if err := c.opts.Codec.Unmarshal(got.payload, &out.value); err != nil {
+		c.counters.undecodable.Add(1)
+		return out, false
+	}
+	c.counters.redisHits.Add(1)
+	f.keep(out, after(c.redis.clock.now(), got.left(time.Now())))
+	return out, true
+}
+
+// lease tries to put this node's fill lease where held is, and returns it, or
+// nil if the key holds something else by now.
+func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
+	// The ticket in hand may be void: another node's lease is a write as well.
+	f.open()
+	if f.session.remote == nil {
+		return nil, nil
+	}
+	ttl := f.cache.opts.LoadTimeout
+	lease := f.framer().lease(time.Now(), ttl)
+	if held == nil {
+		now, err := f.session.remote.setIfAbsent(ctx, f.redisKey, lease, ttl)
+		if err != nil || !bytes.Equal(now, lease) {
+			return nil, err
+		}
+		return lease, nil
+	}
+	ok, err := f.session.remote.swap(ctx, f.redisKey, held, lease, ttl)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return lease, nil
+}
+
+// Without tracking no push ends the wait for another node's fill, so the key
+// is read again this often.
+const pollEvery = 10 * time.Millisecond
+
+// wait returns true when the key may have changed: by a push, or because the
+// session is over. It returns false when patience ends first.
+func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool {
+	f.cache.counters.waits.Add(1)
+	var poll <-chan time.Time
+	if !f.session.tracked {
+		t := time.NewTimer(pollEvery)
+		defer t.Stop()
+		poll = t.C
+	}
+	select {
+	case <-f.cache.tickets.wait(f.ticket):
+		return true
+	case <-f.session.over:
+		return true
+	case <-poll:
+		return true
+	case <-patience:
+		return false
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// redisFailed goes on without Redis.
+func (f *flight[K, V]) redisFailed(ctx context.Context) outcome[V] {
+	f.cache.counters.redisErrors.Add(1)
+	return f.loadAlone(ctx)
+}
+
+// loadAlone asks the loader without filling Redis. Nothing is sure to tell
+// this node of the next change, so the result is kept for MaxStale at most.
+func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
+	began := f.cache.redis.clock.now()
+	out := f.load(ctx)
+	f.keepLoaded(out, began)
+	return out
+}
+
+// keepLoaded keeps the outcome of a load that is not in Redis.
+func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
+	bound := min(f.session.keepFor, f.cache.redis.opts.MaxStale)
+	f.keep(out, after(began, min(f.cache.ttl(out), bound)))
+}
+
+// loadAndFill asks the loader and stores what it says in both tiers. Redis
+// takes it only while the lease is in place: an invalidation since has removed
+// the lease, and then neither tier keeps what may be older.
+func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V] {
+	c := f.cache
+	began, written := c.redis.clock.now(), time.Now()
+	out := f.load(ctx)
+	ttl := c.ttl(out)
+	left := ttl - time.Duration(c.redis.clock.now()-began)
+	if out.failed() || left < time.Millisecond {
+		f.dropLease(ctx, lease)
+		return out
+	}
+	fr := frame{kind: kindAbsent, written: written, ttl: ttl}
+	if out.err == nil {
+		fr.kind = kindValue
+		var err error
+		if fr.payload, err = c.opts.Codec.Marshal(out.value); err != nil {
+			c.counters.undecodable.Add(1)
+			f.dropLease(ctx, lease)
+			f.keepLoaded(out, began)
+			return out
+		}
+	}
+	switch ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left); {
+	case err != nil:
+		c.counters.redisErrors.Add(1)
+		f.keepLoaded(out, began)
+	case !ok:
+		c.counters.refused.Add(1)
+	default:
+		f.keep(out, after(began, ttl))
+	}
+	return out
+}
+
+// dropLease lets other nodes load at once, even if ctx has ended. If Redis
+// cannot be reached the lease ends by itself after LoadTimeout.
+func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) {
+	if f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease) != nil {
+		f.cache.counters.redisErrors.Add(1)
+	}
+}
+
+// keep stores an outcome in the local tier until the monotonic time expires,
+// if the ticket is still good.
+func (f *flight[K, V]) keep(out outcome[V], expires int64) {
+	c := f.cache
+	if out.failed() || f.session.keepFor == 0 || expires <= c.redis.clock.now() {
+		return
+	}
+	e := f.ticket
+	e.value, e.absent = out.value, out.err != nil
+	if !c.tickets.commit(e, expires) {
+		c.counters.refused.Add(1)
+		return
+	}
+	f.ticket = nil
+	for _, old := range c.local.add(f.key, e) {
+		c.tickets.release(old)
+	}
+}
+
+// failed reports whether there is no answer: ErrNotFound is one.
+func (out outcome[V]) failed() bool {
+	return out.err != nil && !errors.Is(out.err, ErrNotFound)
+}
+
+// ttl returns how long an outcome may live, from the beginning of its load.
+func (c *Cache[K, V]) ttl(out outcome[V]) time.Duration {
+	if out.err != nil {
+		return jittered(c.opts.AbsentTTL)
+	}
+	return jittered(c.opts.TTL)
+}
+
+// load calls the loader on a goroutine of its own: one that ignores its
+// context keeps only that one waiting, and one that panics or exits is an
+// error like any other.
+func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
+	c := f.cache
+	c.counters.loads.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.LoadTimeout)
+	defer cancel()
+	done := make(chan outcome[V], 1)
+	c.work.Add(1) // the flight has begun, so Close waits already
+	go func() {
+		defer c.work.Done()
+		out := outcome[V]{source: SourceLoader, err: new(PanicError)}
+		defer func() {
+			if p := recover(); p != nil {
+				out.err = &PanicError{Value: p, Stack: debug.Stack()}
+			}
+			done <- out
+		}()
+		out.value, out.err = c.loader.Load(ctx, f.key)
+	}()
+	var out outcome[V]
+	select {
+	case out = <-done:
+	case <-ctx.Done():
+		out = outcome[V]{source: SourceLoader, err: ctx.Err()}
+	}
+	switch {
+	case errors.Is(out.err, ErrNotFound):
+		out = outcome[V]{source: SourceLoader, err: ErrNotFound}
+	case out.err != nil:
+		c.counters.loadErrors.Add(1)
+		out = outcome[V]{source: SourceLoader, err: fmt.Errorf("tiered: load %s: %w", c.keys.Name, out.err)}
+	}
+	return out
+}

@@ -1,0 +1,151 @@
+package tiered
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"hash/fnv"
+	"reflect"
+	"strconv"
+	"time"
+)
+
+// A frame is what a key holds in Redis. All numbers are big-endian:
+//
+//	 0  magic 0xC7
+//	 1  format version
+//	 2  kind: value, absent or lease
+//	 3  life of the Redis server that it was written to     (8 bytes)
+//	11  fingerprint of the value's Go type                  (8 bytes)
+//	19  when its load began, Unix milliseconds              (8 bytes)
+//	27  time to live from then on, milliseconds             (8 bytes)
+//	35  value: what the codec made; absent: nothing; lease: 16 random bytes
+//
+// The kind is a byte of its own, so no value can be mistaken for a marker.
+// Whatever does not parse, or has another life or fingerprint, is a miss and
+// is replaced. A value of another life may have been deleted before Redis was
+// restored from a snapshot or replaced by a replica; one of another
+// fingerprint was written by a program with another idea of the type.
+type frame struct {
+	kind    frameKind
+	written time.Time
+	ttl     time.Duration
+	payload []byte
+}
+
+type frameKind byte
+
+const (
+	kindValue  frameKind = 1
+	kindAbsent frameKind = 2
+	kindLease  frameKind = 3
+)
+
+const (
+	frameMagic   = 0xC7
+	frameVersion = 1
+	frameHeader  = 35
+	leaseToken   = 16
+)
+
+// framer writes and reads the frames of one cache in one life of the server.
+type framer struct {
+	life        uint64
+	fingerprint uint64
+}
+
+func (fr framer) encode(f frame) []byte {
+	b := make([]byte, frameHeader, frameHeader+len(f.payload))
+	b[0], b[1], b[2] = frameMagic, frameVersion, byte(f.kind)
+	binary.BigEndian.PutUint64(b[3:], fr.life)
+	binary.BigEndian.PutUint64(b[11:], fr.fingerprint)
+	binary.BigEndian.PutUint64(b[19:], uint64(f.written.UnixMilli()))
+	binary.BigEndian.PutUint64(b[27:], uint64(f.ttl.Milliseconds()))
+	return append(b, f.payload...)
+}
+
+// lease returns a lease frame that no other call returns.
+func (fr framer) lease(now time.Time, ttl time.Duration) []byte {
+	token := make([]byte, leaseToken)
+	rand.Read(token) // never fails: it ends the program rather than return bad bytes
+	return fr.encode(frame{kind: kindLease, written: now, ttl: ttl, payload: token})
+}
+
+// decode parses b. The payload is part of b.
+func (fr framer) decode(b []byte) (f frame, ok bool) {
+	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion {
+		return frame{}, false
+	}
+	if binary.BigEndian.Uint64(b[3:]) != fr.life || binary.BigEndian.Uint64(b[11:]) != fr.fingerprint {
+		return frame{}, false
+	}
+	ttl := binary.BigEndian.Uint64(b[27:])
+	if ttl > uint64(forever.Milliseconds()) {
+		return frame{}, false
+	}
+	f = frame{
+		kind:    frameKind(b[2]),
+		written: time.UnixMilli(int64(binary.BigEndian.Uint64(b[19:]))),
+		ttl:     time.Duration(ttl) * time.Millisecond,
+		payload: b[frameHeader:],
+	}
+	switch f.kind {
+	case kindValue:
+		ok = true
+	case kindAbsent:
+		ok = len(f.payload) == 0
+	case kindLease:
+		ok = len(f.payload) == leaseToken
+	}
+	if !ok {
+		return frame{}, false
+	}
+	return f, true
+}
+
+// left returns what remains of the frame's time to live at now. The writer's
+// clock and ours may differ, so it is never more than the whole of it; Redis
+// itself ends the frame by its own clock whatever ours say.
+func (f frame) left(now time.Time) time.Duration {
+	return min(f.ttl-now.Sub(f.written), f.ttl)
+}
+
+// lifeOf shortens the run id of a Redis server. Never 0: that means unknown.
+func lifeOf(runID string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(runID))
+	return max(h.Sum64(), 1)
+}
+
+// fingerprintOf hashes the shape of t: kinds, and the names, types and tags of
+// struct fields, however deep. Two programs whose types differ in shape do not
+// read each other's values.
+func fingerprintOf(t reflect.Type) uint64 {
+	h := fnv.New64a()
+	seen := make(map[reflect.Type]int)
+	var walk func(t reflect.Type)
+	walk = func(t reflect.Type) {
+		if n, ok := seen[t]; ok {
+			h.Write([]byte("^" + strconv.Itoa(n)))
+			return
+		}
+		seen[t] = len(seen)
+		h.Write([]byte(t.Kind().String() + ";"))
+		switch t.Kind() {
+		case reflect.Struct:
+			for f := range t.Fields() {
+				h.Write([]byte(f.Name + " " + string(f.Tag) + ";"))
+				walk(f.Type)
+			}
+		case reflect.Map:
+			walk(t.Key())
+			walk(t.Elem())
+		case reflect.Array:
+			h.Write([]byte(strconv.Itoa(t.Len())))
+			walk(t.Elem())
+		case reflect.Pointer, reflect.Slice:
+			walk(t.Elem())
+		}
+	}
+	walk(t)
+	return h.Sum64()
+}

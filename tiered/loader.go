@@ -1,0 +1,50 @@
+package tiered
+
+import (
+	"context"
+	"fmt"
+)
+
+// A Loader asks the source of truth, usually a database, for one key.
+//
+// It returns [ErrNotFound], possibly wrapped, when the source says that the
+// key does not exist; that answer is remembered as absent. Any other error is
+// handed to the callers who waited for the load and is not remembered.
+//
+// A Cache calls its Loader from several goroutines at once, for different
+// keys and, after an invalidation, for one key too. The context is not that
+// of any caller: it carries the values of the caller who began the load, ends
+// after [Options.LoadTimeout], and ends when the Cache is closed. A loader
+// that ignores it keeps its goroutine; the callers leave all the same.
+type Loader[K comparable, V any] interface {
+	Load(ctx context.Context, key K) (V, error)
+}
+
+// LoaderFunc makes a Loader of a function.
+type LoaderFunc[K comparable, V any] func(ctx context.Context, key K) (V, error)
+
+// Load calls f.
+func (f LoaderFunc[K, V]) Load(ctx context.Context, key K) (V, error) { return f(ctx, key) }
+
+// A PanicError is returned to every caller who waited for a load that
+// panicked, or that ended its goroutine with [runtime.Goexit] (Value is nil
+// then). The panic itself does not leave the load: one bad row must not end
+// a process that serves thousands of other conversations.
+type PanicError struct {
+	Value any    // what the loader passed to panic
+	Stack []byte // the stack of the loader's goroutine
+}
+
+// Error names the panic value's type only: its text may hold a key.
+func (e *PanicError) Error() string {
+	if e.Value == nil {
+		return "tiered: the loader ended its goroutine"
+	}
+	return fmt.Sprintf("tiered: the loader panicked (%T)", e.Value)
+}
+
+// Unwrap returns the panic value if that is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}

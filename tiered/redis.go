@@ -1,0 +1,253 @@
+package tiered
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// RedisOptions tell [Dial] where Redis is and what to expect of it. The zero
+// value of each field but URL means the default that its comment names.
+type RedisOptions struct {
+	// URL of the server: redis://[user:password@]host[:port][/database],
+	// rediss:// for TLS, unix:///path/to/socket. Its dial_timeout (default
+	// 250ms), client_name and protocol (2: no tracking) parameters are heeded.
+	// One server, or one address that leads to it; no cluster, no sentinel.
+	URL string
+
+	// Prefix is put before every Redis key and channel, so that several
+	// environments can share a server. Nodes with the same prefix are one
+	// fleet. Default none.
+	Prefix string
+
+	// Timeout bounds the wait for Redis in each step of a read or an
+	// invalidation. Default 50 milliseconds.
+	Timeout time.Duration
+
+	// MaxStale bounds how long a value may be served from the local tier
+	// while this node cannot hear of changes. Default 1 second.
+	MaxStale time.Duration
+
+	// Disabled switches Redis off: no connection is ever made, and nothing is
+	// kept in the local tier, as nothing could invalidate it there. Concurrent
+	// calls for one key still share a load.
+	Disabled bool
+
+	// Logger is told when the link to Redis comes and goes. It never sees a
+	// key, a value or a password. Default [slog.Default].
+	Logger *slog.Logger
+}
+
+const (
+	defaultTimeout     = 50 * time.Millisecond
+	defaultMaxStale    = time.Second
+	defaultDialTimeout = 250 * time.Millisecond
+
+	// An idle connection is asked for a sign of life this often, and given up
+	// when none comes for as long again: rueidis' defaults take 12 seconds to
+	// notice a frozen server.
+	pingEvery = 500 * time.Millisecond
+
+	purgeChannel = "tiered:purge" // after the prefix
+)
+
+// Redis is one node's link to Redis. The caches of a process share one: it
+// owns a single connection, which carries commands, tracking pushes and
+// purges in one order. Its methods may be called from several goroutines.
+type Redis struct {
+	opts   RedisOptions
+	node   nodeID
+	clock  clock
+	client rueidis.Client // nil if Disabled
+	dialer dialer
+
+	journal journal
+	wake    chan struct{} // tells supervise that the journal has keys
+
+	current   atomic.Pointer[session] // never nil
+	receivers atomic.Pointer[[]receiver]
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	done   chan struct{} // closed when supervise has returned
+
+	mu     sync.Mutex // guards names, status, and writes of current and receivers
+	names  map[string]bool
+	status RedisStatus
+}
+
+// Dial returns at once: the connection is made, and made again whenever it is
+// lost, in the background. A server that is down, or refuses, is no error;
+// until there is a connection the caches ask their loaders. The error names
+// the field of o that is wrong, and never contains the URL.
+func Dial(o RedisOptions) (*Redis, error) {
+	o.Timeout = orDefault(o.Timeout, defaultTimeout)
+	o.MaxStale = orDefault(o.MaxStale, defaultMaxStale)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	err := errors.Join(
+		atLeast("RedisOptions.Timeout", o.Timeout, time.Millisecond),
+		atLeast("RedisOptions.MaxStale", o.MaxStale, minTTL),
+	)
+	var co rueidis.ClientOption
+	if !o.Disabled {
+		var urlErr error
+		co, urlErr = clientOption(o.URL)
+		err = errors.Join(err, urlErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+
+	r := &Redis{opts: o, clock: newClock(), wake: make(chan struct{}, 1), names: make(map[string]bool)}
+	rand.Read(r.node[:])
+	r.ctx, r.cancel = context.WithCancel(context.Background())
+	r.done = make(chan struct{})
+	r.status = RedisStatus{Enabled: !o.Disabled, Since: time.Now()}
+	if o.Disabled {
+		r.current.Store(newSession(0))
+		close(r.done)
+		return r, nil
+	}
+	r.current.Store(newSession(o.MaxStale))
+	r.dialer = dialer{ctx: r.ctx, base: co.DialCtxFn}
+	co.DialCtxFn = r.dialer.dial
+	// NewClient wants to dial a connection for all to share. This node uses a
+	// dedicated one, so the dialer, which has no link to dial for, refuses;
+	// ForceSingleClient makes NewClient return the client all the same.
+	r.client, err = rueidis.NewClient(co)
+	if r.client == nil {
+		r.cancel()
+		return nil, fmt.Errorf("tiered: redis client: %w", err)
+	}
+	go r.supervise()
+	return r, nil
+}
+
+var errURL = errors.New("tiered: RedisOptions.URL: want redis://[user:password@]host[:port][/database]," +
+	" rediss://… or unix:///path (special characters in a password are written %xx)")
+
+// clientOption parses url. Its errors do not repeat any part of the URL: what
+// fails to parse may well be the password.
+func clientOption(raw string) (rueidis.ClientOption, error) {
+	if raw == "" {
+		return rueidis.ClientOption{}, errors.New("tiered: RedisOptions.URL is empty")
+	}
+	if u, err := url.Parse(raw); err != nil || (u.Host == "" && u.Scheme != "unix") {
+		return rueidis.ClientOption{}, errURL
+	}
+	co, err := rueidis.ParseURL(raw)
+	if err != nil {
+		return co, errURL
+	}
+	if co.Sentinel.MasterSet != "" || len(co.InitAddress) != 1 {
+		return co, errors.New("tiered: RedisOptions.URL names a sentinel or several servers; one address is supported")
+	}
+	co.ForceSingleClient = true
+	co.DisableRetry = true
+	co.DisableCache = true // no second copy of the values; link switches tracking on
+	co.AlwaysPipelining = true
+	co.Dialer.Timeout = orDefault(co.Dialer.Timeout, defaultDialTimeout)
+	co.Dialer.KeepAlive = pingEvery
+	co.ConnWriteTimeout = pingEvery
+	return co, nil
+}
+
+// RedisStatus says how the link to Redis does.
+type RedisStatus struct {
+	Enabled   bool      // RedisOptions.Disabled is not set
+	Connected bool      // commands, pushes and purges flow
+	Tracking  bool      // Redis pushes changes; without it purges alone reach this node
+	Since     time.Time // when Connected last changed
+	Pending   int       // invalidations that Redis has not acknowledged
+	Err       error     // why the last connection ended or could not be made; nil if none did
+}
+
+// Status returns a snapshot of the link's state.
+func (r *Redis) Status() RedisStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	st := r.status
+	st.Pending = int(r.journal.count.Load())
+	return st
+}
+
+// Close ends the connection and waits for its goroutines. Caches that still
+// use r go on without Redis and keep nothing locally for longer than MaxStale.
+// Close may be called more than once.
+func (r *Redis) Close() error {
+	r.cancel()
+	<-r.done
+	if r.client != nil {
+		r.client.Close()
+	}
+	return nil
+}
+
+// enroll adds a cache under a name that no other cache of r has.
+func (r *Redis) enroll(name string, c receiver) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names[name] {
+		return fmt.Errorf("tiered: Keyspace.Name %q is in use", name)
+	}
+	r.names[name] = true
+	list := append(slices.Clone(r.listeners()), c)
+	r.receivers.Store(&list)
+	return nil
+}
+
+// leave undoes enroll.
+func (r *Redis) leave(name string, c receiver) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.names, name)
+	list := slices.DeleteFunc(slices.Clone(r.listeners()), func(o receiver) bool { return o == c })
+	r.receivers.Store(&list)
+}
+
+func (r *Redis) listeners() []receiver {
+	if p := r.receivers.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// invalidated passes on that key has changed.
+func (r *Redis) invalidated(key string) {
+	for _, c := range r.listeners() {
+		c.invalidated(key)
+	}
+}
+
+// invalidate deletes keys in Redis and tells the other nodes. What Redis does
+// not acknowledge goes to the journal.
+func (r *Redis) invalidate(ctx context.Context, keys []string) error {
+	if r.opts.Disabled {
+		return nil
+	}
+	err := errNoSession
+	if s := r.current.Load(); s.remote != nil {
+		if err = s.remote.invalidate(ctx, keys); err == nil {
+			return nil
+		}
+	}
+	if !r.record(keys) {
+		return errJournalFull
+	}
+	return fmt.Errorf("%w: %v", ErrPending, err)
+}
+
+var (
+	errNoSession   = errors.New("no connection to Redis")
+	errJournalFull = errors.New("tiered: Redis is away and the journal is full: other nodes keep old values up to their TTL")
+)

@@ -1,0 +1,73 @@
+package tiered
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// A session is a span of time in which this node hears of every change, or,
+// without Redis, a span in which it knows that it does not. Each entry of a
+// local tier names the session that it was filled under and is served only
+// while that one is current: a new session drops every older entry at once,
+// at the price of one pointer.
+//
+// A session ends when its connection breaks, when Redis says that it forgot
+// which keys this node holds (FLUSHALL, a full tracking table), and when a
+// purge cannot be read.
+type session struct {
+	remote  remote // nil: Redis is not used in this session
+	life    uint64 // which life of the Redis server; frames of another are misses
+	tracked bool   // Redis pushes changes of the keys that were read
+
+	// keepFor bounds the local life of an entry, counted from the beginning
+	// of its load: forever while pushes and purges arrive, MaxStale while
+	// they cannot, and 0 (keep nothing) where Redis is switched off.
+	keepFor time.Duration
+
+	// freshUntil is the freshness lease: the monotonic time (see clock) up to
+	// which this node is known to have heard of every change. It is checked
+	// on every local hit. Only renew writes it.
+	freshUntil atomic.Int64
+
+	over chan struct{} // closed when another session has taken over
+}
+
+const (
+	forever = time.Duration(math.MaxInt64)
+	endless = math.MaxInt64 // as a monotonic time
+)
+
+func newSession(keepFor time.Duration) *session {
+	s := &session{keepFor: keepFor, over: make(chan struct{})}
+	s.renew(endless)
+	return s
+}
+
+// renew extends the freshness lease to a monotonic time. Today a session
+// trusts its connection for as long as that stands, so its lease is endless
+// from the start; a heartbeat that comes back through the stream of pushes
+// and purges calls renew with the time it was sent plus MaxStale.
+func (s *session) renew(until int64) { s.freshUntil.Store(until) }
+
+// fresh reports whether the freshness lease holds at the monotonic time now.
+func (s *session) fresh(now int64) bool { return now < s.freshUntil.Load() }
+
+// clock counts nanoseconds from its start with the monotonic clock. Each read
+// is a real one: a cached clock would stand still in a stopped process, and
+// serve old entries when that goes on.
+type clock struct{ start time.Time }
+
+func newClock() clock { return clock{start: time.Now()} }
+
+// now returns nanoseconds since the clock was made, plus one: 0 never comes,
+// so that it can mean "not valid" in an entry.
+func (c clock) now() int64 { return int64(time.Since(c.start)) + 1 }
+
+// after returns the monotonic time d after t, without overflow.
+func after(t int64, d time.Duration) int64 {
+	if int64(d) > endless-t {
+		return endless
+	}
+	return t + int64(d)
+}

@@ -1,0 +1,146 @@
+package tiered
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+)
+
+// An entry is one key's place in the local tier. It begins as a ticket: opened
+// before the key is read from Redis or the loader, it gathers any push or
+// purge for the key that arrives meanwhile. Only a ticket that none has voided
+// is committed, with a value, and served. An entry changes in one direction:
+//
+//	ticket ──commit──▶ live ──void──▶ void
+//	   └───────────────void──────────▶ void
+//
+// The ticket is what keeps a push from being overtaken by the fill it should
+// have stopped:
+//
+//  1. this node sends GET and Redis registers it for the key
+//  2. another node changes the key: Redis sends the value, then the push
+//  3. the goroutine that reads the connection handles the push; there is
+//     nothing to drop yet
+//  4. the goroutine that waited for the GET wakes up, and would store the old
+//     value with nothing left to ever drop it
+//
+// With a ticket opened before 1, step 3 voids it and step 4 stores nothing
+// (TestPushBeforeFill).
+type entry[V any] struct {
+	key     string // the Redis key
+	session *session
+	expires atomic.Int64 // monotonic time; 0: a ticket, or void
+
+	// Written before commit, read-only afterwards.
+	value  V
+	absent bool
+
+	voided chan struct{} // made for one who waits; guarded by its shard's mu
+}
+
+// tickets finds the one entry that answers for a Redis key: the latest ticket,
+// or the entry that was made of it. It never keeps more than the open flights
+// and the local tier do: who drops an entry calls release.
+type tickets[V any] struct {
+	seed   maphash.Seed
+	shards [64]ticketShard[V]
+}
+
+type ticketShard[V any] struct {
+	mu      sync.Mutex
+	entries map[string]*entry[V]
+}
+
+func newTickets[V any]() *tickets[V] {
+	t := &tickets[V]{seed: maphash.MakeSeed()}
+	for i := range t.shards {
+		t.shards[i].entries = make(map[string]*entry[V])
+	}
+	return t
+}
+
+func (t *tickets[V]) shard(key string) *ticketShard[V] {
+	return &t.shards[maphash.String(t.seed, key)%uint64(len(t.shards))]
+}
+
+// open returns a new ticket for key, read under session s. Any earlier ticket
+// or entry for the key is void: the new one will say what the key holds.
+func (t *tickets[V]) open(key string, s *session) *entry[V] {
+	e := &entry[V]{key: key, session: s}
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.voidLocked(key)
+	sh.entries[key] = e
+	return e
+}
+
+// commit makes a ticket a live entry until the monotonic time expires, and
+// reports whether it did: a voided ticket stays void.
+func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
+	sh := t.shard(e.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.entries[e.key] != e {
+		return false
+	}
+	e.expires.Store(expires)
+	return true
+}
+
+// void ends the entry for key, if there is one, and reports whether there was.
+func (t *tickets[V]) void(key string) bool {
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.voidLocked(key)
+}
+
+// release ends e unless another entry answers for its key by now.
+func (t *tickets[V]) release(e *entry[V]) {
+	sh := t.shard(e.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.entries[e.key] == e {
+		sh.voidLocked(e.key)
+	}
+}
+
+// wait returns a channel that is closed when e is void.
+func (t *tickets[V]) wait(e *entry[V]) <-chan struct{} {
+	sh := t.shard(e.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if e.voided == nil {
+		e.voided = make(chan struct{})
+		if sh.entries[e.key] != e {
+			close(e.voided)
+		}
+	}
+	return e.voided
+}
+
+// len counts the entries and the open tickets.
+func (t *tickets[V]) len() int {
+	n := 0
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		n += len(sh.entries)
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+func (sh *ticketShard[V]) voidLocked(key string) bool {
+	e := sh.entries[key]
+	if e == nil {
+		return false
+	}
+	delete(sh.entries, key)
+	e.expires.Store(0)
+	if e.voided != nil {
+		close(e.voided)
+	}
+	return true
+}
