@@ -119,8 +119,8 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
 	}
 	err := c.redis.invalidate(ctx, redisKeys)
 	// A flight that began since may have read the old value from Redis before
-	// it was dropped there, and no push will tell: this node's own writes do
-	// not come back to it. So forget once more (TestInvalidateTwice).
+	// it was dropped there, and without tracking nothing would tell: a node
+	// ignores its own purge. So forget once more (TestInvalidateTwice).
 	for _, key := range redisKeys {
 		c.forget(key)
 	}
@@ -171,8 +171,15 @@ func (c *Cache[K, V]) begin() bool {
 
 func (c *Cache[K, V]) redisKey(key K) string { return c.redis.opts.Prefix + c.keys.Key(key) }
 
-// invalidated implements receiver, for pushes and purges.
-func (c *Cache[K, V]) invalidated(key string) {
+// pushed implements receiver. The echo of this node's own fill is no news.
+func (c *Cache[K, V]) pushed(key string) {
+	if !c.tickets.echo(key) {
+		c.purged(key)
+	}
+}
+
+// purged implements receiver.
+func (c *Cache[K, V]) purged(key string) {
 	if c.forget(key) {
 		c.counters.pushes.Add(1)
 	}

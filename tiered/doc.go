@@ -28,8 +28,10 @@
 //   - The purge reaches every node, whatever it holds, and is all there is
 //     where a server refuses tracking.
 //
-// Tracking is one-shot, and a node's own write ends its registration without
-// a word. So every fill ends with a read of the key, inside the same script.
+// Tracking is one-shot, and a write ends it for all, the writer included. So
+// every fill ends with a read of the key, inside the same script. Redis pushes
+// a node's own writes to it as well; a ticket knows when to expect that echo.
+// (NOLOOP would silence it, and more: see link.track.)
 //
 // # Why nothing old is stored
 //

@@ -113,8 +113,11 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 // whose result may be kept (see entry).
 func (f *flight[K, V]) open() {
 	f.session = f.cache.redis.current.Load()
-	f.ticket = f.cache.tickets.open(f.redisKey, f.session)
+	f.reopen()
 }
+
+// reopen opens a fresh ticket under the same session.
+func (f *flight[K, V]) reopen() { f.ticket = f.cache.tickets.open(f.redisKey, f.session) }
 
 // release gives up the ticket, unless it was committed.
 func (f *flight[K, V]) release() {
@@ -146,24 +149,25 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 // lease tries to put this node's fill lease where held is, and returns it, or
 // nil if the key holds something else by now.
 func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
-	// The ticket in hand may be void: another node's lease is a write as well.
-	f.open()
-	if f.session.remote == nil {
-		return nil, nil
-	}
-	ttl := f.cache.opts.LoadTimeout
+	c := f.cache
+	ttl := c.opts.LoadTimeout
 	lease := f.framer().lease(time.Now(), ttl)
+	c.tickets.expectEcho(f.ticket)
+	var ours bool
+	var err error
 	if held == nil {
-		now, err := f.session.remote.setIfAbsent(ctx, f.redisKey, lease, ttl)
-		if err != nil || !bytes.Equal(now, lease) {
-			return nil, err
-		}
-		return lease, nil
+		held, err = f.session.remote.setIfAbsent(ctx, f.redisKey, lease, ttl)
+		ours = bytes.Equal(held, lease)
+	} else {
+		ours, err = f.session.remote.swap(ctx, f.redisKey, held, lease, ttl)
 	}
-	ok, err := f.session.remote.swap(ctx, f.redisKey, held, lease, ttl)
-	if err != nil || !ok {
+	if err != nil || !ours {
 		return nil, err
 	}
+	// The ticket in hand may be void, or still wait for an echo that does not
+	// come. What happened to the key before now does not matter: if anything
+	// did, the lease is gone, and the fill will fail.
+	f.reopen()
 	return lease, nil
 }
 
@@ -240,6 +244,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 			return out
 		}
 	}
+	c.tickets.expectEcho(f.ticket)
 	switch ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left); {
 	case err != nil:
 		c.counters.redisErrors.Add(1)

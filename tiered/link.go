@@ -51,13 +51,10 @@ func (l *link) greet() error {
 	if err := l.client.Do(ctx, b.Subscribe().Channel(l.channel()).Build()).Error(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
-	// NOLOOP: a fill must not be undone by the echo of its own SET.
-	switch err := l.client.Do(ctx, b.ClientTracking().On().Noloop().Build()).Error(); {
-	case err == nil:
-		l.tracked = true
-	case !isReply(err):
-		return fmt.Errorf("tracking: %w", err)
-	default:
+	if err := l.track(ctx); err != nil {
+		if !isReply(err) && !errors.Is(err, errOldProtocol) {
+			return fmt.Errorf("tracking: %w", err)
+		}
 		l.redis.opts.Logger.Warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh",
 			"error", err)
 	}
@@ -71,6 +68,31 @@ func (l *link) greet() error {
 		l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
 			"error", err)
 	}
+	return nil
+}
+
+var errOldProtocol = errors.New("the connection speaks RESP2")
+
+// track switches tracking on. A RESP2 connection takes the command and then
+// pushes nothing, so the protocol is asked for first.
+func (l *link) track(ctx context.Context) error {
+	hello, err := l.client.Do(ctx, l.client.B().Hello().Build()).AsMap()
+	if err != nil {
+		return err
+	}
+	proto := hello["proto"]
+	if n, err := proto.AsInt64(); err != nil || n < 3 {
+		return errOldProtocol
+	}
+	// Not NOLOOP, which would spare us the echo of our own writes: it also
+	// swallows the pushes for other keys that Redis evicts, or drops from a
+	// full tracking table, while it works on a command of ours. Those keys
+	// would stay here with nothing left to invalidate them (measured on 7.0;
+	// TestEvictionIsPushed, TestTrackingTableFull).
+	if err := l.client.Do(ctx, l.client.B().ClientTracking().On().Build()).Error(); err != nil {
+		return err
+	}
+	l.tracked = true
 	return nil
 }
 
@@ -115,7 +137,9 @@ func (l *link) onPush(keys []rueidis.RedisMessage) {
 	}
 	for i := range keys {
 		if key, err := keys[i].ToString(); err == nil {
-			l.redis.invalidated(key)
+			for _, c := range l.redis.listeners() {
+				c.pushed(key)
+			}
 		}
 	}
 }
@@ -131,7 +155,9 @@ func (l *link) onMessage(m rueidis.PubSubMessage) {
 		return // this node obeyed before it sent it
 	}
 	for _, key := range p.keys {
-		l.redis.invalidated(key)
+		for _, c := range l.redis.listeners() {
+			c.purged(key)
+		}
 	}
 }
 
@@ -145,7 +171,7 @@ func (l *link) setIfAbsent(ctx context.Context, key string, value []byte, ttl ti
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
-	// Own writes end this node's registration (rule 1), so the read comes last.
+	// The write ends this node's registration (rule 1), so the read comes last.
 	res := l.client.DoMulti(ctx,
 		b.Set().Key(key).Value(rueidis.BinaryString(value)).Nx().PxMilliseconds(ttl.Milliseconds()).Build(),
 		b.Get().Key(key).Build())
@@ -207,7 +233,7 @@ func newScript(body string) script {
 
 var (
 	// The last call is there because it reads: the SET before it ended this
-	// node's registration for the key, and NOLOOP does so without a word.
+	// node's registration for the key.
 	swapScript = newScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
@@ -220,13 +246,16 @@ return 1`)
 )
 
 // script runs s, and sends its text only to a server that does not know it.
+// Redis pushes what a command changed after the reply to that command. The
+// PING behind it is answered later still, so that the push has been handled
+// when script returns (rule 2).
 func (l *link) script(ctx context.Context, s script, key string, args ...string) rueidis.RedisResult {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
-	res := l.client.Do(ctx, b.Evalsha().Sha1(s.sha).Numkeys(1).Key(key).Arg(args...).Build())
-	if e, ok := rueidis.IsRedisErr(res.Error()); ok && e.IsNoScript() {
-		res = l.client.Do(ctx, b.Eval().Script(s.body).Numkeys(1).Key(key).Arg(args...).Build())
+	res := l.client.DoMulti(ctx, b.Evalsha().Sha1(s.sha).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
+	if e, ok := rueidis.IsRedisErr(res[0].Error()); ok && e.IsNoScript() {
+		res = l.client.DoMulti(ctx, b.Eval().Script(s.body).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
 	}
-	return res
+	return res[0]
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// Defaults of [Options]. Those of BEHAVIOUR that belong to one kind of value
-// are the lead service's business.
+// Defaults of [Options].
 const (
 	defaultTTL          = 5 * time.Minute
 	defaultAbsentTTL    = 30 * time.Second

@@ -58,6 +58,8 @@ const (
 	// notice a frozen server.
 	pingEvery = 500 * time.Millisecond
 
+	connBuffer = 64 << 10 // bytes, each way; a value larger than that costs a few more system calls
+
 	purgeChannel = "tiered:purge" // after the prefix
 )
 
@@ -156,6 +158,7 @@ func clientOption(raw string) (rueidis.ClientOption, error) {
 	co.DisableRetry = true
 	co.DisableCache = true // no second copy of the values; link switches tracking on
 	co.AlwaysPipelining = true
+	co.ReadBufferEachConn, co.WriteBufferEachConn = connBuffer, connBuffer
 	co.Dialer.Timeout = orDefault(co.Dialer.Timeout, defaultDialTimeout)
 	co.Dialer.KeepAlive = pingEvery
 	co.ConnWriteTimeout = pingEvery
@@ -220,13 +223,6 @@ func (r *Redis) listeners() []receiver {
 		return *p
 	}
 	return nil
-}
-
-// invalidated passes on that key has changed.
-func (r *Redis) invalidated(key string) {
-	for _, c := range r.listeners() {
-		c.invalidated(key)
-	}
 }
 
 // invalidate deletes keys in Redis and tells the other nodes. What Redis does

@@ -9,16 +9,16 @@ import (
 // rules, which any implementation keeps (TestRemote runs them on each):
 //
 //  1. read, setIfAbsent and a successful swap register this node for the key:
-//     the next change of it by anyone else, expiry and eviction included,
-//     leads to one call of receiver.invalidated with that key. So does a
-//     change between the reply of Redis and the return of the method; the
-//     call may then come before the return.
-//  2. A node's own writes never lead to a call for that node.
+//     the next change of it, expiry and eviction included, whoever caused it,
+//     leads to one call of receiver.pushed with that key. The call may come
+//     before the method returns, if the change came right behind it.
+//  2. For a change that this node made itself, the call comes before the
+//     method that made it returns.
 //  3. setIfAbsent, swap and drop are atomic against each other and against
 //     invalidate, from whichever node.
 //  4. After invalidate returns nil the keys are gone from Redis, and each
-//     other node was sent a purge that names them, whether or not it ever
-//     read them.
+//     other node was sent a purge, which leads to a call of receiver.purged
+//     for each key, whether or not that node ever read it.
 //  5. Each method returns within the Redis timeout, and when ctx ends.
 type remote interface {
 	// read returns the bytes under key, or nil.
@@ -37,5 +37,6 @@ type remote interface {
 // receiver is told which Redis keys have changed. It must not block: it runs
 // on the goroutine that reads the connection.
 type receiver interface {
-	invalidated(key string)
+	pushed(key string) // Redis says so; the change may be this node's own
+	purged(key string) // another node says so
 }

@@ -35,7 +35,9 @@ type entry[V any] struct {
 	value  V
 	absent bool
 
-	voided chan struct{} // made for one who waits; guarded by its shard's mu
+	// Guarded by the mu of its shard.
+	echoes bool          // the next push is the echo of this node's own write
+	voided chan struct{} // made for one who waits
 }
 
 // tickets finds the one entry that answers for a Redis key: the latest ticket,
@@ -84,7 +86,34 @@ func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
 	if sh.entries[e.key] != e {
 		return false
 	}
+	e.echoes = false
 	e.expires.Store(expires)
+	return true
+}
+
+// expectEcho is called with a ticket in hand, right before this node writes the
+// key: Redis will push that very change to it (rules 1 and 2 of remote), and
+// the push must not void the ticket. Should a push about another's change
+// come first, it is taken for the echo, and the echo voids the ticket: a fill
+// is lost, nothing old is kept. For the write is a compare-and-set, so the
+// other's change either made it fail or came after it, and after the echo.
+func (t *tickets[V]) expectEcho(e *entry[V]) {
+	sh := t.shard(e.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e.echoes = true
+}
+
+// echo reports whether a push for key is the echo that its ticket expects.
+func (t *tickets[V]) echo(key string) bool {
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e := sh.entries[key]
+	if e == nil || !e.echoes {
+		return false
+	}
+	e.echoes = false
 	return true
 }
 

@@ -1,0 +1,49 @@
+package tiered_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"leadcache/tiered"
+)
+
+// A cache over a map. Redis is switched off so that the example runs anywhere;
+// with RedisOptions{URL: …} the rest stays as it is.
+func Example() {
+	rdb, err := tiered.Dial(tiered.RedisOptions{Disabled: true})
+	if err != nil {
+		panic(err)
+	}
+	defer rdb.Close()
+
+	prices := map[string]int{"bell": 12}
+	loader := tiered.LoaderFunc[string, int](func(_ context.Context, item string) (int, error) {
+		price, ok := prices[item]
+		if !ok {
+			return 0, tiered.ErrNotFound
+		}
+		return price, nil
+	})
+	keys := tiered.Keyspace[string]{Name: "price", Key: func(item string) string { return "price:" + item }}
+	cache, err := tiered.New(rdb, keys, loader, tiered.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer cache.Close()
+
+	ctx := context.Background()
+	fmt.Println(cache.Get(ctx, "bell"))
+	_, err = cache.Get(ctx, "saddle")
+	fmt.Println(errors.Is(err, tiered.ErrNotFound))
+
+	prices["bell"] = 15 // commit the change, then:
+	if err := cache.Invalidate(ctx, "bell"); err != nil {
+		panic(err)
+	}
+	fmt.Println(cache.Get(ctx, "bell"))
+	// Output:
+	// 12 <nil>
+	// true
+	// 15 <nil>
+}

@@ -1,0 +1,161 @@
+package tiered
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"time"
+)
+
+// fakeServer plays Redis where a test needs its own clock (a synctest bubble,
+// which real sockets cannot enter). TestRemote holds it to the rules of
+// remote, beside the real one.
+type fakeServer struct {
+	mu      sync.Mutex
+	values  map[string]fakeValue
+	readers map[string]map[*fakeRemote]bool
+	nodes   []*fakeRemote
+}
+
+type fakeValue struct {
+	bytes   []byte
+	expires time.Time
+}
+
+// fakeRemote is one node's connection to a fakeServer.
+type fakeRemote struct {
+	server *fakeServer
+	to     receiver
+}
+
+func newFakeServer() *fakeServer {
+	return &fakeServer{values: make(map[string]fakeValue), readers: make(map[string]map[*fakeRemote]bool)}
+}
+
+func (s *fakeServer) connect(to receiver) *fakeRemote {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := &fakeRemote{server: s, to: to}
+	s.nodes = append(s.nodes, n)
+	return n
+}
+
+// redis returns a Redis whose session is with the fake server.
+func (s *fakeServer) redis(maxStale time.Duration) *Redis {
+	r, err := Dial(RedisOptions{Disabled: true, MaxStale: maxStale})
+	if err != nil {
+		panic(err)
+	}
+	r.opts.Disabled = false
+	setRemote(r, s.connect(everyCache{r}), forever)
+	return r
+}
+
+// everyCache passes news on to the caches of a Redis.
+type everyCache struct{ redis *Redis }
+
+func (e everyCache) pushed(key string) {
+	for _, c := range e.redis.listeners() {
+		c.pushed(key)
+	}
+}
+
+func (e everyCache) purged(key string) {
+	for _, c := range e.redis.listeners() {
+		c.purged(key)
+	}
+}
+
+// setRemote begins a session of r with rem, or without Redis if rem is nil.
+func setRemote(r *Redis, rem remote, keepFor time.Duration) {
+	old := r.current.Load()
+	s := newSession(keepFor)
+	s.remote, s.life, s.tracked = rem, old.life, old.tracked || rem != nil
+	r.current.Store(s)
+	close(old.over)
+}
+
+func (s *fakeServer) getLocked(key string) []byte {
+	v, ok := s.values[key]
+	if ok && !time.Now().Before(v.expires) {
+		s.changeLocked(key, nil, 0)
+		return nil
+	}
+	return v.bytes
+}
+
+// changeLocked writes a key (nil deletes it) and pushes.
+func (s *fakeServer) changeLocked(key string, value []byte, ttl time.Duration) {
+	if _, ok := s.values[key]; !ok && value == nil {
+		return
+	}
+	if value == nil {
+		delete(s.values, key)
+	} else {
+		s.values[key] = fakeValue{value, time.Now().Add(ttl)}
+	}
+	readers := s.readers[key]
+	delete(s.readers, key)
+	for n := range readers {
+		n.to.pushed(key)
+	}
+}
+
+func (s *fakeServer) registerLocked(key string, n *fakeRemote) {
+	if s.readers[key] == nil {
+		s.readers[key] = make(map[*fakeRemote]bool)
+	}
+	s.readers[key][n] = true
+}
+
+func (n *fakeRemote) read(ctx context.Context, key string) ([]byte, error) {
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	value := n.server.getLocked(key)
+	n.server.registerLocked(key, n)
+	return value, ctx.Err()
+}
+
+func (n *fakeRemote) setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	if n.server.getLocked(key) == nil {
+		n.server.changeLocked(key, value, ttl)
+	}
+	n.server.registerLocked(key, n)
+	return n.server.values[key].bytes, ctx.Err()
+}
+
+func (n *fakeRemote) swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error) {
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	if held := n.server.getLocked(key); held == nil || !bytes.Equal(held, old) {
+		return false, ctx.Err()
+	}
+	n.server.changeLocked(key, value, ttl)
+	n.server.registerLocked(key, n)
+	return true, ctx.Err()
+}
+
+func (n *fakeRemote) drop(ctx context.Context, key string, old []byte) error {
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	if held := n.server.getLocked(key); held != nil && bytes.Equal(held, old) {
+		n.server.changeLocked(key, nil, 0)
+	}
+	return ctx.Err()
+}
+
+func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	for _, key := range keys {
+		n.server.changeLocked(key, nil, 0)
+		for _, o := range n.server.nodes {
+			if o != n {
+				o.to.purged(key)
+			}
+		}
+	}
+	return ctx.Err()
+}

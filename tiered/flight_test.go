@@ -1,0 +1,329 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"leadcache/internal/servertest"
+)
+
+// off returns a Redis that is switched off: no socket, so bubbles may use it.
+func off(t testing.TB) *Redis {
+	t.Helper()
+	r, err := Dial(RedisOptions{Disabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// TestOneLoadInTheFleet asks three nodes for one cold key, 500 goroutines each.
+func TestOneLoadInTheFleet(t *testing.T) {
+	t.Parallel()
+	for _, proto := range []string{"", "?protocol=2"} {
+		t.Run("server"+proto, func(t *testing.T) {
+			t.Parallel()
+			const nodes, callers = 3, 500
+			prefix := newPrefix(t)
+			src := new(source)
+			start := make(chan struct{})
+			var wg sync.WaitGroup
+			var caches []*Cache[string, string]
+			for range nodes {
+				r := dial(t, RedisOptions{Prefix: prefix, URL: servertest.RedisURL(t) + proto})
+				c := newCache(t, r, src, Options{WaitForFill: time.Minute, LoadTimeout: time.Minute})
+				caches = append(caches, c)
+				for range callers {
+					wg.Go(func() {
+						<-start
+						if v, err := c.Get(context.Background(), "k"); v != "k@0" || err != nil {
+							t.Errorf("Get = %q, %v", v, err)
+						}
+					})
+				}
+			}
+			// The load ends only when every node has met it, so none can come late.
+			src.hook(func(context.Context, string) error {
+				servertest.Eventually(t, 30*time.Second, func() bool {
+					met := 0
+					for _, c := range caches {
+						if st := c.Stats(); st.Waits > 0 || st.Loads > 0 {
+							met++
+						}
+					}
+					return met == nodes
+				}, "every node at the key")
+				return nil
+			}, nil)
+			close(start)
+			wg.Wait()
+			if n := src.loads.Load(); n != 1 {
+				t.Errorf("the loader ran %d times, want 1", n)
+			}
+		})
+	}
+}
+
+func TestFlight(t *testing.T) {
+	t.Parallel()
+	t.Run("a caller who leaves does not end it for the others", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			hold := make(chan struct{})
+			src.hook(func(ctx context.Context, _ string) error {
+				select {
+				case <-hold:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}, nil)
+			c := newCache(t, off(t), src, Options{})
+			ctx, leave := context.WithCancel(t.Context())
+			first, second := make(chan error, 1), make(chan error, 1)
+			go func() {
+				_, err := c.Get(ctx, "k")
+				first <- err
+			}()
+			synctest.Wait()
+			go func() {
+				_, err := c.Get(t.Context(), "k")
+				second <- err
+			}()
+			synctest.Wait()
+			leave()
+			if err := <-first; err != context.Canceled {
+				t.Errorf("the caller who left got %v, want context.Canceled", err)
+			}
+			close(hold)
+			if err := <-second; err != nil {
+				t.Errorf("the caller who stayed got %v", err)
+			}
+			if n := src.loads.Load(); n != 1 {
+				t.Errorf("%d loads, want 1", n)
+			}
+		})
+	})
+	t.Run("an error reaches all who waited and is not remembered", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			hold := make(chan struct{})
+			src.hook(func(context.Context, string) error { <-hold; return errSource }, nil)
+			c := newCache(t, off(t), src, Options{})
+			errs := make(chan error, 8)
+			for range cap(errs) {
+				go func() {
+					_, err := c.Get(t.Context(), "k")
+					errs <- err
+				}()
+			}
+			synctest.Wait()
+			close(hold)
+			for range cap(errs) {
+				if err := <-errs; !errors.Is(err, errSource) {
+					t.Errorf("Get = %v, want the loader's error", err)
+				}
+			}
+			if n := src.loads.Load(); n != 1 {
+				t.Errorf("%d loads, want 1", n)
+			}
+			src.hook(nil, nil)
+			get(t, c, "k", "k@0")
+		})
+	})
+	t.Run("a panic reaches all who waited, as an error", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			src.hook(func(context.Context, string) error { panic("row 17785550000") }, nil)
+			c := newCache(t, off(t), src, Options{})
+			errs := make(chan error, 4)
+			for range cap(errs) {
+				go func() {
+					_, err := c.Get(t.Context(), "k")
+					errs <- err
+				}()
+			}
+			for range cap(errs) {
+				err := <-errs
+				if p, ok := errors.AsType[*PanicError](err); !ok || p.Value != "row 17785550000" || len(p.Stack) == 0 {
+					t.Errorf("Get = %v, want a PanicError with value and stack", err)
+				} else if strings.Contains(err.Error(), "1778") {
+					t.Errorf("the error text repeats the panic value: %v", err)
+				}
+			}
+		})
+	})
+	t.Run("a loader that exits its goroutine leaves nobody waiting", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			src.hook(func(context.Context, string) error { runtime.Goexit(); return nil }, nil)
+			c := newCache(t, off(t), src, Options{})
+			_, err := c.Get(t.Context(), "k")
+			if _, ok := errors.AsType[*PanicError](err); !ok {
+				t.Errorf("Get = %v, want a PanicError", err)
+			}
+		})
+	})
+	t.Run("a loader that ignores its context holds nobody longer than LoadTimeout", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			hold := make(chan struct{})
+			src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
+			c := newCache(t, off(t), src, Options{LoadTimeout: 3 * time.Second})
+			began := time.Now()
+			_, err := c.Get(t.Context(), "k")
+			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != 3*time.Second {
+				t.Errorf("Get = %v after %v, want DeadlineExceeded after 3s", err, took)
+			}
+			close(hold)
+		})
+	})
+	t.Run("the context's values reach the loader", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			type id struct{}
+			src := new(source)
+			var got any
+			src.hook(func(ctx context.Context, _ string) error { got = ctx.Value(id{}); return nil }, nil)
+			c := newCache(t, off(t), src, Options{})
+			if _, err := c.Get(context.WithValue(t.Context(), id{}, "request 7"), "k"); err != nil || got != "request 7" {
+				t.Errorf("the loader saw %v (%v), want request 7", got, err)
+			}
+		})
+	})
+	t.Run("Close ends loads and answers their callers", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			src.hook(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }, nil)
+			c := newCache(t, off(t), src, Options{})
+			errs := make(chan error, 1)
+			go func() {
+				_, err := c.Get(t.Context(), "k")
+				errs <- err
+			}()
+			synctest.Wait()
+			c.Close()
+			if err := <-errs; err != ErrClosed {
+				t.Errorf("Get = %v, want ErrClosed", err)
+			}
+			if _, err := c.Get(t.Context(), "k"); err != ErrClosed {
+				t.Errorf("Get after Close = %v, want ErrClosed", err)
+			}
+			if err := c.Invalidate(t.Context(), "k"); err != ErrClosed {
+				t.Errorf("Invalidate after Close = %v, want ErrClosed", err)
+			}
+		})
+	})
+}
+
+// TestFailedLoadFreesTheLease: the next node to ask need not wait for it.
+func TestFailedLoadFreesTheLease(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	o := Options{WaitForFill: time.Hour, LoadTimeout: time.Hour}
+	a := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, o)
+	b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, o)
+	src.hook(func(context.Context, string) error { return errSource }, nil)
+	if _, err := a.Get(t.Context(), "k"); !errors.Is(err, errSource) {
+		t.Fatalf("Get = %v, want the loader's error", err)
+	}
+	src.hook(nil, nil)
+	get(t, b, "k", "k@0")
+	if st := b.Stats(); st.Waits != 0 {
+		t.Errorf("b waited for a lease that should be gone: %+v", st)
+	}
+}
+
+// TestWaitEndsByPush: a node that waits for another's fill is woken by it.
+func TestWaitEndsByPush(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	o := Options{WaitForFill: time.Hour, LoadTimeout: time.Hour}
+	a := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, o)
+	b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, o)
+	src.hook(func(context.Context, string) error {
+		servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Waits > 0 }, "b to wait")
+		return nil
+	}, nil)
+	go a.Get(context.Background(), "k")
+	servertest.Eventually(t, 10*time.Second, func() bool { return src.loads.Load() == 1 }, "a's load")
+	get(t, b, "k", "k@0")
+	if n := src.loads.Load(); n != 1 {
+		t.Errorf("%d loads, want 1", n)
+	}
+}
+
+// TestDeadLeaseHolder: a lease whose node is gone delays others by no more
+// than WaitForFill.
+func TestDeadLeaseHolder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newFakeServer()
+		src := new(source)
+		c := newCache(t, server.redis(time.Second), src, Options{WaitForFill: 2 * time.Second, LoadTimeout: 10 * time.Second})
+		dead := server.connect(newRecorder())
+		lease := framer{fingerprint: c.fingerprint}.lease(time.Now(), 10*time.Second)
+		if _, err := dead.setIfAbsent(t.Context(), "k", lease, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		get(t, c, "k", "k@0")
+		if took := time.Since(began); took != 2*time.Second {
+			t.Errorf("Get took %v, want WaitForFill", took)
+		}
+		time.Sleep(9 * time.Second) // in the bubble: the lease has ended
+		get(t, c, "k", "k@0")
+		if held, _ := dead.read(t.Context(), "k"); !strings.Contains(string(held), "k@0") {
+			t.Errorf("Redis was not filled after the lease had ended: %q", held)
+		}
+	})
+}
+
+// TestUndecodable puts things under the key that are not ours to read.
+func TestUndecodable(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	r := dial(t, RedisOptions{Prefix: prefix})
+	l := r.current.Load().remote.(*link)
+	src := new(source)
+	c := newCache(t, r, src, Options{})
+	mine := framer{life: l.life, fingerprint: c.fingerprint}
+	now := frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte(`"old"`)}
+	for name, held := range map[string][]byte{
+		"nothing at all":      {},
+		"plain JSON":          []byte(`"old"`),
+		"half a frame":        mine.encode(now)[:20],
+		"another type":        framer{life: l.life, fingerprint: 1}.encode(now),
+		"a former life":       framer{life: l.life + 1, fingerprint: c.fingerprint}.encode(now),
+		"a former life lease": framer{life: l.life + 1, fingerprint: c.fingerprint}.lease(time.Now(), time.Minute),
+		"payload of no value": mine.encode(frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte("{")}),
+	} {
+		before := c.Stats()
+		if _, err := l.setIfAbsent(t.Context(), prefix+name, held, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		get(t, c, name, name+"@0")
+		st := c.Stats()
+		if st.Undecodable != before.Undecodable+1 || st.Loads != before.Loads+1 || st.Waits != 0 {
+			t.Errorf("%s: counted %+v", name, st)
+		}
+		raw, err := l.read(t.Context(), prefix+name)
+		if f, ok := mine.decode(raw); err != nil || !ok || string(f.payload) != fmt.Sprintf("%q", name+"@0") {
+			t.Errorf("%s: Redis was not repaired: %q, %v", name, raw, err)
+		}
+	}
+	// A key of another kind cannot be read or filled; the answer is the loader's.
+	if err := l.client.Do(t.Context(), l.client.B().Rpush().Key(prefix+"list").Element("x").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	get(t, c, "list", "list@0")
+}

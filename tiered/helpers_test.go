@@ -1,0 +1,195 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"leadcache/internal/servertest"
+)
+
+func TestMain(m *testing.M) { servertest.Main(m) }
+
+var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
+
+// dial returns a connected Redis; on the shared test server unless o says
+// where.
+func dial(t testing.TB, o RedisOptions) *Redis {
+	t.Helper()
+	if o.URL == "" {
+		o.URL = servertest.RedisURL(t)
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second // a busy machine is not a fault
+	}
+	if o.Logger == nil {
+		o.Logger = quiet
+	}
+	r, err := Dial(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	connected(t, r)
+	return r
+}
+
+func connected(t testing.TB, r *Redis) {
+	t.Helper()
+	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Connected }, "connection to Redis")
+}
+
+// source is a loader over a versioned truth: key k has the value "k@version".
+type source struct {
+	loads   atomic.Int64
+	version atomic.Int64
+
+	mu     sync.Mutex
+	before func(ctx context.Context, key string) error // called by each load first
+	after  func(key string)                            // called by each load with the value in hand
+}
+
+var errSource = errors.New("source is down")
+
+func (s *source) Load(ctx context.Context, key string) (string, error) {
+	s.loads.Add(1)
+	s.mu.Lock()
+	before, after := s.before, s.after
+	s.mu.Unlock()
+	if before != nil {
+		if err := before(ctx, key); err != nil {
+			return "", err
+		}
+	}
+	value := fmt.Sprintf("%s@%d", key, s.version.Load())
+	if after != nil {
+		after(key)
+	}
+	return value, nil
+}
+
+func (s *source) hook(before func(context.Context, string) error, after func(string)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.before, s.after = before, after
+}
+
+// change makes a new truth, without telling anyone.
+func (s *source) change() { s.version.Add(1) }
+
+var plain = Keyspace[string]{Name: "plain", Key: func(k string) string { return k }}
+
+func newCache(t testing.TB, r *Redis, l Loader[string, string], o Options) *Cache[string, string] {
+	t.Helper()
+	c, err := New(r, plain, l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.Close()
+		checkClosed(t, c)
+	})
+	return c
+}
+
+// checkClosed holds a closed, idle cache against what must be true of any.
+func checkClosed(t testing.TB, c *Cache[string, string]) {
+	t.Helper()
+	st := c.Stats()
+	if st.Gets != st.LocalHits+st.Flights+st.Shared {
+		t.Errorf("Gets = %d, want LocalHits + Flights + Shared of %+v", st.Gets, st)
+	}
+	if st.Entries != 0 {
+		t.Errorf("%d entries left after Close", st.Entries)
+	}
+	if open := c.tickets.open4test(); open != 0 {
+		t.Errorf("%d tickets left open", open)
+	}
+}
+
+// open4test counts tickets that were neither committed nor voided.
+func (t *tickets[V]) open4test() int {
+	n := 0
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		for _, e := range sh.entries {
+			if e.expires.Load() == 0 {
+				n++
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// get wants an answer and no error.
+func get(t testing.TB, c *Cache[string, string], key, want string) {
+	t.Helper()
+	got, err := c.Get(t.Context(), key)
+	if err != nil || got != want {
+		t.Fatalf("Get(%q) = %q, %v, want %q", key, got, err, want)
+	}
+}
+
+// sees waits until c answers want without asking its loader or Redis.
+func sees(t testing.TB, c *Cache[string, string], key, want string) {
+	t.Helper()
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		got, err := c.Get(t.Context(), key)
+		return err == nil && got == want
+	}, "new value on the other node")
+}
+
+// gate is a remote whose calls a test may hold up or fail.
+type gate struct {
+	remote
+	afterRead        func(key string)
+	afterSwap        func(key string)
+	beforeInvalidate func()
+	fail             error
+}
+
+func (g *gate) read(ctx context.Context, key string) ([]byte, error) {
+	if g.fail != nil {
+		return nil, g.fail
+	}
+	b, err := g.remote.read(ctx, key)
+	if g.afterRead != nil {
+		g.afterRead(key)
+	}
+	return b, err
+}
+
+func (g *gate) swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error) {
+	ok, err := g.remote.swap(ctx, key, old, value, ttl)
+	if g.afterSwap != nil {
+		g.afterSwap(key)
+	}
+	return ok, err
+}
+
+func (g *gate) invalidate(ctx context.Context, keys []string) error {
+	if g.beforeInvalidate != nil {
+		g.beforeInvalidate()
+	}
+	return g.remote.invalidate(ctx, keys)
+}
+
+// intercept puts a gate before r's connection.
+func intercept(r *Redis, g *gate) {
+	g.remote = r.current.Load().remote
+	setRemote(r, g, forever)
+}
+
+// newPrefix returns a key prefix of the test's own on the shared server.
+func newPrefix(t testing.TB) string {
+	t.Helper()
+	return servertest.Prefix(t, servertest.RedisURL(t))
+}

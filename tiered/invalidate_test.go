@@ -1,0 +1,255 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"leadcache/internal/servertest"
+)
+
+// Each test names the mechanism that carries the news, and keeps the others
+// out: take the mechanism away and the test fails.
+
+func TestInvalidateReachesOtherNodes(t *testing.T) {
+	t.Parallel()
+	setup := func(t *testing.T, o RedisOptions) (src *source, a, b *Cache[string, string], rb *Redis) {
+		src = new(source)
+		o.Prefix = newPrefix(t)
+		o.MaxStale = time.Hour
+		ra := dial(t, o)
+		rb = dial(t, o)
+		return src, newCache(t, ra, src, Options{}), newCache(t, rb, src, Options{}), rb
+	}
+
+	// The change is a bare DEL by a program that knows no purge.
+	t.Run("by tracking, for a value read from Redis", func(t *testing.T) {
+		src, a, b, rb := setup(t, RedisOptions{})
+		get(t, a, "k", "k@0")
+		get(t, b, "k", "k@0")
+		if st := b.Stats(); st.RedisHits != 1 || st.Loads != 0 {
+			t.Fatalf("b did not read from Redis: %+v", st)
+		}
+		src.change()
+		strangerDeletes(t, rb.opts.Prefix+"k")
+		sees(t, b, "k", "k@1")
+	})
+	t.Run("by tracking, for a value that this node filled itself", func(t *testing.T) {
+		src, _, b, rb := setup(t, RedisOptions{})
+		get(t, b, "k", "k@0")
+		if st := b.Stats(); st.Loads != 1 {
+			t.Fatalf("b did not load: %+v", st)
+		}
+		src.change()
+		strangerDeletes(t, rb.opts.Prefix+"k")
+		sees(t, b, "k", "k@1")
+	})
+	t.Run("by purge, where the server refuses tracking", func(t *testing.T) {
+		private := servertest.Redis(t)
+		if _, err := private.CLI("ACL", "SETUSER", "default", "-client|tracking"); err != nil {
+			t.Fatal(err)
+		}
+		src, a, b, rb := setup(t, RedisOptions{URL: private.URL()})
+		if st := rb.Status(); st.Tracking {
+			t.Fatalf("tracking is on: %+v", st)
+		}
+		get(t, a, "k", "k@0")
+		get(t, b, "k", "k@0")
+		src.change()
+		if err := a.Invalidate(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		sees(t, b, "k", "k@1")
+	})
+	t.Run("by purge, where the server speaks RESP2 only", func(t *testing.T) {
+		src, a, b, rb := setup(t, RedisOptions{URL: servertest.RedisURL(t) + "?protocol=2"})
+		if st := rb.Status(); st.Tracking {
+			t.Fatalf("tracking is on: %+v", st)
+		}
+		get(t, a, "k", "k@0")
+		get(t, b, "k", "k@0")
+		src.change()
+		if err := a.Invalidate(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		sees(t, b, "k", "k@1")
+	})
+	t.Run("by purge, for a key that is not in Redis", func(t *testing.T) {
+		src, a, b, rb := setup(t, RedisOptions{})
+		g := &gate{fail: errors.New("no reads today")}
+		intercept(rb, g)
+		get(t, b, "k", "k@0") // kept for MaxStale, an hour
+		src.change()
+		if err := a.Invalidate(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		sees(t, b, "k", "k@1")
+	})
+	t.Run("by purge, for a key known to be absent", func(t *testing.T) {
+		_, a, b, _ := setup(t, RedisOptions{})
+		var exists atomic.Bool
+		l := LoaderFunc[string, string](func(context.Context, string) (string, error) {
+			if !exists.Load() {
+				return "", ErrNotFound
+			}
+			return "here", nil
+		})
+		a.loader, b.loader = l, l
+		for range 2 {
+			if _, err := b.Get(t.Context(), "k"); !errors.Is(err, ErrNotFound) {
+				t.Fatalf("Get = %v, want ErrNotFound", err)
+			}
+		}
+		if st := b.Stats(); st.LocalHits != 1 || st.Loads != 1 {
+			t.Fatalf("absence was not remembered: %+v", st)
+		}
+		exists.Store(true)
+		if err := a.Invalidate(t.Context(), "k"); err != nil {
+			t.Fatal(err)
+		}
+		sees(t, b, "k", "here")
+	})
+}
+
+// strangerDeletes deletes a key as a program would that is no node of ours.
+func strangerDeletes(t *testing.T, key string) {
+	t.Helper()
+	r := dial(t, RedisOptions{Prefix: "stranger:"})
+	l := r.current.Load().remote.(*link)
+	if n, err := l.client.Do(t.Context(), l.client.B().Del().Key(key).Build()).AsInt64(); n != 1 || err != nil {
+		t.Fatalf("DEL removed %d keys, %v, want 1", n, err)
+	}
+}
+
+// TestPushBeforeFill forces the schedule in the comment on entry: the push is
+// handled between the reply to GET and the moment the value would be stored.
+func TestPushBeforeFill(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	rb := dial(t, RedisOptions{Prefix: prefix})
+	a, b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{}), newCache(t, rb, src, Options{})
+	get(t, a, "k", "k@0")
+
+	var once sync.Once
+	intercept(rb, &gate{afterRead: func(string) {
+		once.Do(func() {
+			src.change()
+			if err := a.Invalidate(context.Background(), "k"); err != nil {
+				t.Error(err)
+			}
+			servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Pushes > 0 }, "push at b")
+		})
+	}})
+	get(t, b, "k", "k@0") // asked before the change
+	get(t, b, "k", "k@1")
+	get(t, b, "k", "k@1")
+}
+
+// TestPushAfterOwnFill is the same for a fill: the change comes between the
+// reply to the fill script and the moment the value would be stored.
+func TestPushAfterOwnFill(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	rb := dial(t, RedisOptions{Prefix: prefix})
+	a, b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{}), newCache(t, rb, src, Options{})
+
+	var once sync.Once
+	intercept(rb, &gate{afterSwap: func(string) {
+		once.Do(func() {
+			src.change()
+			if err := a.Invalidate(context.Background(), "k"); err != nil {
+				t.Error(err)
+			}
+			servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Pushes > 0 }, "push at b")
+		})
+	}})
+	get(t, b, "k", "k@0")
+	get(t, b, "k", "k@1")
+}
+
+// TestInvalidateTwice forces a read on the writing node after it dropped its
+// entry and before Redis dropped the key:
+//
+//  1. A drops its entry
+//  2. A reads the key: Redis still has the old value, A keeps it
+//  3. UNLINK runs; without tracking nothing tells A
+func TestInvalidateTwice(t *testing.T) {
+	t.Parallel()
+	src := new(source)
+	r := dial(t, RedisOptions{Prefix: newPrefix(t), URL: servertest.RedisURL(t) + "?protocol=2"})
+	c := newCache(t, r, src, Options{})
+	get(t, c, "k", "k@0")
+	src.change()
+	intercept(r, &gate{beforeInvalidate: func() { get(t, c, "k", "k@0") }})
+	if err := c.Invalidate(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	get(t, c, "k", "k@1")
+}
+
+// TestLateFill holds a load that has read the old row until the change has
+// been committed and invalidated.
+func TestLateFill(t *testing.T) {
+	t.Parallel()
+	for _, writer := range []string{"another node", "the same node"} {
+		t.Run("invalidated by "+writer, func(t *testing.T) {
+			t.Parallel()
+			prefix := newPrefix(t)
+			src := new(source)
+			a := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{})
+			b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{})
+			by := a
+			if writer == "the same node" {
+				by = b
+			}
+
+			loaded, goOn := make(chan struct{}), make(chan struct{})
+			var late atomic.Bool
+			src.hook(nil, func(string) {
+				if late.CompareAndSwap(false, true) {
+					close(loaded)
+					<-goOn
+				}
+			})
+			early := make(chan string, 1)
+			go func() {
+				v, _ := b.Get(context.Background(), "k")
+				early <- v
+			}()
+			<-loaded // b's load has the old value in hand
+			src.change()
+			if err := by.Invalidate(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			servertest.Eventually(t, 10*time.Second, func() bool {
+				return by == b || b.Stats().Pushes > 0
+			}, "news at b")
+
+			// Who asks now must not join the old flight, which still hangs.
+			get(t, b, "k", "k@1")
+			close(goOn)
+			if v := <-early; v != "k@0" {
+				t.Fatalf("the early caller got %q, want its own load's k@0", v)
+			}
+			servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Refused == 1 }, "refusal of the late fill")
+			get(t, b, "k", "k@1")
+			get(t, a, "k", "k@1")
+		})
+	}
+}
+
+func TestInvalidateNothing(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, dial(t, RedisOptions{Prefix: newPrefix(t)}), new(source), Options{})
+	if err := c.Invalidate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Invalidate(t.Context(), "never seen", ""); err != nil {
+		t.Error(err)
+	}
+}

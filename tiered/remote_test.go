@@ -1,0 +1,230 @@
+package tiered
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"leadcache/internal/servertest"
+)
+
+// recorder is a receiver that counts what it was told.
+type recorder struct {
+	mu             sync.Mutex
+	pushes, purges map[string]int
+}
+
+func newRecorder() *recorder {
+	return &recorder{pushes: make(map[string]int), purges: make(map[string]int)}
+}
+
+func (r *recorder) pushed(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pushes[key]++
+}
+
+func (r *recorder) purged(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.purges[key]++
+}
+
+func (r *recorder) count(key string) (pushes, purges int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pushes[key], r.purges[key]
+}
+
+// TestRemote runs the rules of remote on the real thing and on the fake.
+func TestRemote(t *testing.T) {
+	t.Run("redis", func(t *testing.T) {
+		prefix := newPrefix(t)
+		testRemote(t, func(t *testing.T) (remote, *recorder) {
+			r := dial(t, RedisOptions{Prefix: prefix})
+			rec := newRecorder()
+			if err := r.enroll("recorder", rec); err != nil {
+				t.Fatal(err)
+			}
+			return r.current.Load().remote, rec
+		}, prefix)
+	})
+	t.Run("fake", func(t *testing.T) {
+		server := newFakeServer()
+		testRemote(t, func(*testing.T) (remote, *recorder) {
+			rec := newRecorder()
+			return server.connect(rec), rec
+		}, "")
+	})
+}
+
+func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), prefix string) {
+	a, toA := connect(t)
+	b, toB := connect(t)
+	ctx := t.Context()
+	const ttl = time.Minute
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(t *testing.T, r remote, key, want string) {
+		t.Helper()
+		got, err := r.read(ctx, key)
+		must(t, err)
+		if string(got) != want || (got == nil) != (want == "") {
+			t.Fatalf("read(%q) = %q, want %q", key, got, want)
+		}
+	}
+	set := func(t *testing.T, r remote, key, value, want string) {
+		t.Helper()
+		got, err := r.setIfAbsent(ctx, key, []byte(value), ttl)
+		must(t, err)
+		if string(got) != want {
+			t.Fatalf("setIfAbsent(%q, %q) = %q, want %q", key, value, got, want)
+		}
+	}
+	swap := func(t *testing.T, r remote, key, old, value string, want bool) {
+		t.Helper()
+		got, err := r.swap(ctx, key, []byte(old), []byte(value), ttl)
+		must(t, err)
+		if got != want {
+			t.Fatalf("swap(%q, %q, %q) = %v, want %v", key, old, value, got, want)
+		}
+	}
+	// fence returns when everything sent to r before has been handled: its
+	// own commands are answered after that.
+	fence := func(t *testing.T, r remote) {
+		t.Helper()
+		_, err := r.read(ctx, prefix+"fence")
+		must(t, err)
+	}
+	told := func(t *testing.T, r remote, rec *recorder, key string, want int) {
+		t.Helper()
+		fence(t, r)
+		if got, _ := rec.count(key); got != want {
+			t.Errorf("%d pushes for %q, want %d", got, key, want)
+		}
+	}
+
+	t.Run("rule 1: the next change after a read is pushed, once", func(t *testing.T) {
+		k := prefix + "1"
+		read(t, a, k, "")
+		set(t, b, k, "x", "x")
+		told(t, a, toA, k, 1)
+		swap(t, b, k, "x", "y", true)
+		told(t, a, toA, k, 1) // it did not read again
+		read(t, a, k, "y")
+		must(t, b.drop(ctx, k, []byte("y")))
+		told(t, a, toA, k, 2)
+	})
+	t.Run("rule 1: setIfAbsent registers, whoever wins", func(t *testing.T) {
+		k := prefix + "1b"
+		set(t, a, k, "a", "a")
+		set(t, b, k, "b", "a")
+		swap(t, b, k, "a", "c", true)
+		told(t, a, toA, k, 1)
+		swap(t, a, k, "c", "d", true)
+		told(t, b, toB, k, 2) // its own swap, and a's
+	})
+	t.Run("rule 1: a successful swap registers the node for what it wrote itself", func(t *testing.T) {
+		k := prefix + "1c"
+		set(t, a, k, "lease", "lease")
+		swap(t, a, k, "lease", "value", true)
+		told(t, a, toA, k, 1)
+		must(t, b.drop(ctx, k, []byte("value")))
+		told(t, a, toA, k, 2)
+	})
+	t.Run("rule 1: expiry is a change", func(t *testing.T) {
+		k := prefix + "1d"
+		_, err := b.setIfAbsent(ctx, k, []byte("short"), 20*time.Millisecond)
+		must(t, err)
+		read(t, a, k, "short")
+		servertest.Eventually(t, 5*time.Second, func() bool {
+			_, err := b.read(ctx, k) // Redis expires lazily
+			pushes, _ := toA.count(k)
+			return err == nil && pushes == 1
+		}, "push of the expiry")
+	})
+	t.Run("rule 2: own writes are pushed before the method returns", func(t *testing.T) {
+		k := prefix + "2"
+		pushes := 0
+		step := func(what string, write func()) {
+			t.Helper()
+			write()
+			pushes++
+			if got, _ := toA.count(k); got != pushes {
+				t.Fatalf("%d pushes when %s returned, want %d", got, what, pushes)
+			}
+		}
+		for range 100 {
+			read(t, a, k, "")
+			step("setIfAbsent", func() { set(t, a, k, "x", "x") })
+			step("swap", func() { swap(t, a, k, "x", "y", true) })
+			step("drop", func() { must(t, a.drop(ctx, k, []byte("y"))) })
+			set(t, a, k, "z", "z")
+			step("invalidate", func() { must(t, a.invalidate(ctx, []string{k})) })
+		}
+		if _, purges := toA.count(k); purges != 0 {
+			t.Errorf("%d purges of its own, want none", purges)
+		}
+	})
+	t.Run("rule 3: one of many wins", func(t *testing.T) {
+		k := prefix + "3"
+		var wg sync.WaitGroup
+		won := make([]bool, 16)
+		for i := range won {
+			r := []remote{a, b}[i%2]
+			wg.Go(func() {
+				mine := []byte{byte('a' + i)}
+				held, err := r.setIfAbsent(ctx, k, mine, ttl)
+				won[i] = err == nil && bytes.Equal(held, mine)
+			})
+		}
+		wg.Wait()
+		if n := len(slices.DeleteFunc(won, func(w bool) bool { return !w })); n != 1 {
+			t.Errorf("%d callers of setIfAbsent won, want 1", n)
+		}
+		swap(t, a, k, "nobody's", "x", false)
+		swap(t, a, prefix+"missing", "", "x", false)
+		must(t, a.drop(ctx, k, []byte("nobody's")))
+		if held, err := b.read(ctx, k); err != nil || held == nil {
+			t.Errorf("drop with the wrong value removed the key (%v)", err)
+		}
+	})
+	t.Run("rule 4: a purge reaches a node that never read the key, and keys that are not there", func(t *testing.T) {
+		k1, k2 := prefix+"4 here", prefix+"4 not here"
+		set(t, b, k1, "x", "x")
+		must(t, a.invalidate(ctx, []string{k1, k2}))
+		read(t, b, k1, "")
+		servertest.Eventually(t, 5*time.Second, func() bool {
+			_, here := toB.count(k1)
+			_, notHere := toB.count(k2)
+			return here == 1 && notHere == 1
+		}, "purge")
+	})
+	t.Run("rule 5: a context that has ended ends every call", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err := a.read(ctx, prefix+"5")
+		_, err2 := a.setIfAbsent(ctx, prefix+"5", []byte("x"), ttl)
+		_, err3 := a.swap(ctx, prefix+"5", []byte("x"), []byte("y"), ttl)
+		for _, err := range []error{err, err2, err3, a.drop(ctx, prefix+"5", nil), a.invalidate(ctx, []string{prefix + "5"})} {
+			if err == nil {
+				t.Error("no error")
+			}
+		}
+	})
+	t.Run("an empty value is not a missing one", func(t *testing.T) {
+		k := prefix + "empty"
+		_, err := a.setIfAbsent(ctx, k, []byte{}, ttl)
+		must(t, err)
+		if held, err := b.read(ctx, k); err != nil || held == nil || len(held) != 0 {
+			t.Errorf("read = %v, %v, want an empty value", held, err)
+		}
+	})
+}
