@@ -59,9 +59,8 @@ func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls
 	if line == nil {
 		return nil, errNoDial
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := endsWith(ctx, d.ctx)
 	defer cancel()
-	defer context.AfterFunc(d.ctx, cancel)()
 	conn, err := d.connect(ctx, addr, nd, cfg)
 	if err != nil {
 		return nil, err

@@ -41,8 +41,8 @@ func (s *fakeServer) connect(to receiver) *fakeRemote {
 }
 
 // redis returns a Redis whose session is with the fake server.
-func (s *fakeServer) redis(maxStale time.Duration) *Redis {
-	r, err := Dial(RedisOptions{Disabled: true, MaxStale: maxStale})
+func (s *fakeServer) redis() *Redis {
+	r, err := Dial(RedisOptions{Disabled: true, MaxStale: time.Second})
 	if err != nil {
 		panic(err)
 	}

@@ -37,19 +37,23 @@ func (c *Cache[K, V]) join(ctx context.Context, key K) (V, error) {
 }
 
 // fly looks for the value of key past the local tier. ctx only carries values.
-func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) outcome[V] {
+func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) (out outcome[V]) {
 	if !c.begin() {
 		return outcome[V]{err: ErrClosed}
 	}
 	defer c.work.Done()
 	c.counters.flights.Add(1)
-	ctx, cancel := context.WithCancel(ctx)
+	defer func() { // a codec's; the loader's own is caught in load
+		if p := recover(); p != nil {
+			out = outcome[V]{err: &PanicError{Value: p, Stack: debug.Stack()}}
+		}
+	}()
+	ctx, cancel := endsWith(ctx, c.ctx)
 	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
 
 	f := &flight[K, V]{cache: c, key: key, redisKey: redisKey}
 	defer f.release()
-	out := f.run(ctx)
+	out = f.run(ctx)
 	if out.err != nil && c.ctx.Err() != nil {
 		out.err = ErrClosed
 	}
@@ -306,9 +310,7 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.LoadTimeout)
 	defer cancel()
 	done := make(chan outcome[V], 1)
-	c.work.Add(1) // the flight has begun, so Close waits already
-	go func() {
-		defer c.work.Done()
+	c.work.Go(func() { // the flight has begun, so Close waits already
 		out := outcome[V]{source: SourceLoader, err: new(PanicError)}
 		defer func() {
 			if p := recover(); p != nil {
@@ -317,7 +319,7 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 			done <- out
 		}()
 		out.value, out.err = c.loader.Load(ctx, f.key)
-	}()
+	})
 	var out outcome[V]
 	select {
 	case out = <-done:

@@ -100,7 +100,7 @@ func TestFlight(t *testing.T) {
 			}()
 			synctest.Wait()
 			leave()
-			if err := <-first; err != context.Canceled {
+			if err := <-first; !errors.Is(err, context.Canceled) {
 				t.Errorf("the caller who left got %v, want context.Canceled", err)
 			}
 			close(hold)
@@ -210,13 +210,13 @@ func TestFlight(t *testing.T) {
 			}()
 			synctest.Wait()
 			c.Close()
-			if err := <-errs; err != ErrClosed {
+			if err := <-errs; !errors.Is(err, ErrClosed) {
 				t.Errorf("Get = %v, want ErrClosed", err)
 			}
-			if _, err := c.Get(t.Context(), "k"); err != ErrClosed {
+			if _, err := c.Get(t.Context(), "k"); !errors.Is(err, ErrClosed) {
 				t.Errorf("Get after Close = %v, want ErrClosed", err)
 			}
-			if err := c.Invalidate(t.Context(), "k"); err != ErrClosed {
+			if err := c.Invalidate(t.Context(), "k"); !errors.Is(err, ErrClosed) {
 				t.Errorf("Invalidate after Close = %v, want ErrClosed", err)
 			}
 		})
@@ -254,7 +254,11 @@ func TestWaitEndsByPush(t *testing.T) {
 		servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Waits > 0 }, "b to wait")
 		return nil
 	}, nil)
-	go a.Get(context.Background(), "k")
+	go func() {
+		if _, err := a.Get(context.Background(), "k"); err != nil {
+			t.Error(err)
+		}
+	}()
 	servertest.Eventually(t, 10*time.Second, func() bool { return src.loads.Load() == 1 }, "a's load")
 	get(t, b, "k", "k@0")
 	if n := src.loads.Load(); n != 1 {
@@ -269,7 +273,7 @@ func TestDeadLeaseHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newFakeServer()
 		src := new(source)
-		c := newCache(t, server.redis(time.Second), src, Options{WaitForFill: 2 * time.Second, LoadTimeout: 10 * time.Second})
+		c := newCache(t, server.redis(), src, Options{WaitForFill: 2 * time.Second, LoadTimeout: 10 * time.Second})
 		dead := server.connect(newRecorder())
 		lease := framer{fingerprint: c.fingerprint}.lease(time.Now(), 10*time.Second)
 		if _, err := dead.setIfAbsent(t.Context(), "k", lease, 10*time.Second); err != nil {
@@ -286,6 +290,35 @@ func TestDeadLeaseHolder(t *testing.T) {
 			t.Errorf("Redis was not filled after the lease had ended: %q", held)
 		}
 	})
+}
+
+// panicky is a codec with a bug.
+type panicky struct{ jsonCodec }
+
+func (panicky) Marshal(any) ([]byte, error) { panic("no") }
+
+func TestCodecPanics(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, dial(t, RedisOptions{Prefix: newPrefix(t)}), new(source), Options{Codec: panicky{}})
+	_, err := c.Get(t.Context(), "k")
+	if p, ok := errors.AsType[*PanicError](err); !ok || p.Value != "no" {
+		t.Errorf("Get = %v, want a PanicError", err)
+	}
+}
+
+// unwritable is a codec that refuses to write.
+type unwritable struct{ jsonCodec }
+
+func (unwritable) Marshal(any) ([]byte, error) { return nil, errors.New("no") }
+
+func TestCodecRefuses(t *testing.T) {
+	t.Parallel()
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	c := newCache(t, r, new(source), Options{Codec: unwritable{}})
+	get(t, c, "k", "k@0")
+	if held, err := r.current.Load().remote.read(t.Context(), r.opts.Prefix+"k"); held != nil || err != nil {
+		t.Errorf("Redis holds %q, %v, want nothing, the lease gone", held, err)
+	}
 }
 
 // TestUndecodable puts things under the key that are not ours to read.

@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 func TestInvalidateReachesOtherNodes(t *testing.T) {
 	t.Parallel()
 	setup := func(t *testing.T, o RedisOptions) (src *source, a, b *Cache[string, string], rb *Redis) {
+		t.Helper()
 		src = new(source)
 		o.Prefix = newPrefix(t)
 		o.MaxStale = time.Hour
@@ -251,5 +253,25 @@ func TestInvalidateNothing(t *testing.T) {
 	}
 	if err := c.Invalidate(t.Context(), "never seen", ""); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestInvalidateMany(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	a := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{})
+	b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{})
+	keys := make([]string, 2*batchKeys+1)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
+		get(t, b, keys[i], keys[i]+"@0")
+	}
+	src.change()
+	if err := a.Invalidate(t.Context(), keys...); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		sees(t, b, k, k+"@1")
 	}
 }

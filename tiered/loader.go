@@ -27,12 +27,12 @@ type LoaderFunc[K comparable, V any] func(ctx context.Context, key K) (V, error)
 func (f LoaderFunc[K, V]) Load(ctx context.Context, key K) (V, error) { return f(ctx, key) }
 
 // A PanicError is returned to every caller who waited for a load that
-// panicked, or that ended its goroutine with [runtime.Goexit] (Value is nil
-// then). The panic itself does not leave the load: one bad row must not end
-// a process that serves thousands of other conversations.
+// panicked, in the loader or the codec, or whose loader ended its goroutine
+// with [runtime.Goexit] (Value is nil then). The panic itself goes no further:
+// one bad row must not end a process that serves thousands of conversations.
 type PanicError struct {
-	Value any    // what the loader passed to panic
-	Stack []byte // the stack of the loader's goroutine
+	Value any    // what was passed to panic
+	Stack []byte // of the goroutine that panicked
 }
 
 // Error names the panic value's type only: its text may hold a key.
@@ -40,7 +40,7 @@ func (e *PanicError) Error() string {
 	if e.Value == nil {
 		return "tiered: the loader ended its goroutine"
 	}
-	return fmt.Sprintf("tiered: the loader panicked (%T)", e.Value)
+	return fmt.Sprintf("tiered: a load panicked (%T)", e.Value)
 }
 
 // Unwrap returns the panic value if that is an error.

@@ -233,15 +233,27 @@ func (r *Redis) invalidate(ctx context.Context, keys []string) error {
 	}
 	err := errNoSession
 	if s := r.current.Load(); s.remote != nil {
-		if err = s.remote.invalidate(ctx, keys); err == nil {
-			return nil
+		err = nil
+		for len(keys) > 0 && err == nil {
+			n := min(len(keys), batchKeys)
+			if err = s.remote.invalidate(ctx, keys[:n]); err == nil {
+				keys = keys[n:]
+			}
 		}
 	}
-	if !r.record(keys) {
+	switch {
+	case err == nil:
+		return nil
+	case !r.record(keys):
 		return errJournalFull
+	default:
+		return fmt.Errorf("%w: %s", ErrPending, err.Error()) // the cause is none of the caller's
 	}
-	return fmt.Errorf("%w: %v", ErrPending, err)
 }
+
+// batchKeys bounds the keys of one UNLINK and one purge: a larger command
+// would hold up the server and every connection that gets the purge.
+const batchKeys = 500
 
 var (
 	errNoSession   = errors.New("no connection to Redis")

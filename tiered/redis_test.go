@@ -75,6 +75,7 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T, args ...string) *fleet {
+	t.Helper()
 	f := &fleet{server: servertest.Redis(t, args...), src: new(source)}
 	o := RedisOptions{URL: f.server.URL(), Timeout: 200 * time.Millisecond, MaxStale: 20 * time.Millisecond}
 	f.ra, f.rb = dial(t, o), dial(t, o)
@@ -289,6 +290,22 @@ func TestJournalBeforeTrust(t *testing.T) {
 	if held, err := rem.read(t.Context(), r.opts.Prefix+"k"); held != nil || err != nil {
 		t.Errorf("Redis holds %q, %v after delivery", held, err)
 	}
+}
+
+// TestJournalOutlivesItsConnection: what the journal has when a connection is
+// made is sent on it, though nobody asks for it again.
+func TestJournalOutlivesItsConnection(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	get(t, f.b, "k", "k@0")
+	f.src.change()
+	f.ra.journal.add([]string{"k"}) // its connection was lost before it could send
+	f.cli(t, "CLIENT", "KILL", "TYPE", "pubsub")
+	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+	if _, err := f.rb.current.Load().remote.read(t.Context(), "fence"); err != nil && f.rb.Status().Connected {
+		t.Fatal(err)
+	}
+	sees(t, f.b, "k", "k@1")
 }
 
 // TestFrozenServer: callers are answered by the loader, and the connection is

@@ -44,6 +44,7 @@ func TestRemote(t *testing.T) {
 	t.Run("redis", func(t *testing.T) {
 		prefix := newPrefix(t)
 		testRemote(t, func(t *testing.T) (remote, *recorder) {
+			t.Helper()
 			r := dial(t, RedisOptions{Prefix: prefix})
 			rec := newRecorder()
 			if err := r.enroll("recorder", rec); err != nil {
@@ -62,6 +63,7 @@ func TestRemote(t *testing.T) {
 }
 
 func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), prefix string) {
+	t.Helper()
 	a, toA := connect(t)
 	b, toB := connect(t)
 	ctx := t.Context()

@@ -1,7 +1,9 @@
 package tiered
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 )
@@ -13,12 +15,9 @@ const (
 	maxBackoff = 500 * time.Millisecond
 )
 
-const (
-	// Journalled invalidations are sent so many at a time, and tried again
-	// this often while the connection stands.
-	journalBatch = 500
-	journalRetry = 100 * time.Millisecond
-)
+// Journalled invalidations are tried again this often while the connection
+// stands.
+const journalRetry = 100 * time.Millisecond
 
 // supervise keeps a session going: one with Redis while there is a connection,
 // one without while there is none.
@@ -51,7 +50,7 @@ func (r *Redis) watch(l *link) error {
 	for {
 		select {
 		case err := <-l.broken:
-			return err
+			return cmp.Or(err, errBroken)
 		case <-r.ctx.Done():
 			return r.ctx.Err()
 		case <-r.wake:
@@ -64,10 +63,12 @@ func (r *Redis) watch(l *link) error {
 	}
 }
 
+var errBroken = errors.New("the connection was lost")
+
 // settle sends the journal's invalidations.
 func (r *Redis) settle(l *link) error {
 	for {
-		keys, mark := r.journal.batch(journalBatch)
+		keys, mark := r.journal.batch(batchKeys)
 		if len(keys) == 0 {
 			return nil
 		}

@@ -18,8 +18,8 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := newFakeServer()
 			src := new(source)
-			a := newCache(t, server.redis(time.Second), src, Options{TTL: 10 * time.Second})
-			b := newCache(t, server.redis(time.Second), src, Options{TTL: 10 * time.Second})
+			a := newCache(t, server.redis(), src, Options{TTL: 10 * time.Second})
+			b := newCache(t, server.redis(), src, Options{TTL: 10 * time.Second})
 			get(t, a, "k", "k@0")
 			time.Sleep(5 * time.Second)
 			get(t, b, "k", "k@0") // from Redis: half its life is over
@@ -39,7 +39,7 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := newFakeServer()
 			src := new(source)
-			c := newCache(t, server.redis(time.Second), src, Options{TTL: 10 * time.Second})
+			c := newCache(t, server.redis(), src, Options{TTL: 10 * time.Second})
 			src.hook(nil, func(string) { time.Sleep(6 * time.Second) })
 			get(t, c, "k", "k@0")
 			src.hook(nil, nil)
@@ -52,11 +52,11 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := newFakeServer()
 			src := new(source)
-			c := newCache(t, server.redis(time.Second), src, Options{TTL: time.Hour, AbsentTTL: 10 * time.Second})
+			c := newCache(t, server.redis(), src, Options{TTL: time.Hour, AbsentTTL: 10 * time.Second})
 			src.hook(func(context.Context, string) error { return ErrNotFound }, nil)
 			absent := func() {
 				t.Helper()
-				if _, err := c.Get(t.Context(), "k"); err != ErrNotFound {
+				if _, err := c.Get(t.Context(), "k"); !errors.Is(err, ErrNotFound) {
 					t.Fatalf("Get = %v, want ErrNotFound", err)
 				}
 			}
@@ -73,7 +73,7 @@ func TestTTL(t *testing.T) {
 	})
 	t.Run("without Redis a value is kept for MaxStale", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := newFakeServer().redis(time.Second)
+			r := newFakeServer().redis()
 			setRemote(r, nil, r.opts.MaxStale)
 			src := new(source)
 			c := newCache(t, r, src, Options{})
@@ -99,7 +99,7 @@ func TestTTL(t *testing.T) {
 	})
 	t.Run("an entry of a former session is not served", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := newFakeServer().redis(time.Second)
+			r := newFakeServer().redis()
 			src := new(source)
 			c := newCache(t, r, src, Options{})
 			get(t, c, "k", "k@0")
@@ -113,7 +113,7 @@ func TestTTL(t *testing.T) {
 	})
 	t.Run("an entry is not served when the freshness lease has ended", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			r := newFakeServer().redis(time.Second)
+			r := newFakeServer().redis()
 			src := new(source)
 			c := newCache(t, r, src, Options{})
 			r.current.Load().renew(after(r.clock.now(), 5*time.Second))

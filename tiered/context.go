@@ -1,0 +1,14 @@
+package tiered
+
+import "context"
+
+// endsWith returns a child of ctx that ends with owner too: with the Redis or
+// the Cache for whom the work is done. cancel must be called.
+func endsWith(ctx, owner context.Context) (_ context.Context, cancel context.CancelFunc) {
+	ctx, end := context.WithCancel(ctx)
+	stop := context.AfterFunc(owner, end) //nolint:contextcheck // watching the second context is the point
+	return ctx, func() {
+		stop()
+		end()
+	}
+}
