@@ -6,7 +6,7 @@ import "context"
 // the Cache for whom the work is done. cancel must be called.
 func endsWith(ctx, owner context.Context) (_ context.Context, cancel context.CancelFunc) {
 	ctx, end := context.WithCancel(ctx)
-	stop := context.AfterFunc(owner, end) //nolint:contextcheck // watching the second context is the point
+	stop := context.AfterFunc(owner, end)
 	return ctx, func() {
 		stop()
 		end()
