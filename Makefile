@@ -1,0 +1,37 @@
+# What CI runs is "make check" and nothing else.
+
+GO      := scripts/go
+TOOL    := $(GO) tool -modfile=internal/tools/go.mod
+TIMEOUT ?= 10m
+
+.PHONY: help demo test check lint fmt bench setup
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## show several nodes at work; ARGS="-h" lists the options
+	@scripts/setup demo
+	@$(GO) run ./cmd/demo $(ARGS)
+
+test: ## run all tests with the race detector, on real servers
+	@scripts/setup test
+	$(GO) test -race -shuffle=on -timeout=$(TIMEOUT) ./...
+
+check: lint test ## run what CI runs: lint and test
+
+lint: ## check the code without running it
+	@scripts/setup lint
+	$(TOOL) golangci-lint run
+	$(GO) vet ./...
+	scripts/gates
+
+fmt: ## format the code
+	@scripts/setup lint
+	$(TOOL) golangci-lint fmt
+
+bench: ## run the benchmarks
+	@scripts/setup test
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+setup: ## install what the tests need, where that is possible
+	@scripts/setup test

@@ -1,0 +1,83 @@
+package leadsvc
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// Config tunes a [Service]. The zero value of each field means the default
+// that its comment names; a negative value is an error.
+type Config struct {
+	// DefaultOrganizationID is the organization of numbers that belong to no
+	// other. Default b0c1b1c1-0000-0000-0000-000000000001.
+	DefaultOrganizationID string
+
+	// LeadKeyPrefix comes before the keys of leads and no others. The old
+	// service kept them under "bici:lead:". Default none.
+	LeadKeyPrefix string
+
+	// LeadTTL bounds the age of a remembered lead. Default 5 minutes.
+	LeadTTL time.Duration
+
+	// OrganizationTTL bounds the age of a remembered organization. Default 10
+	// minutes.
+	OrganizationTTL time.Duration
+
+	// NotFoundTTL bounds the age of the memory that there is no such lead.
+	// Default 30 seconds.
+	NotFoundTTL time.Duration
+
+	// LocalEntries bounds how many leads this process keeps, and how many
+	// organizations. Default 10,000 of each.
+	LocalEntries int
+
+	// Logger is told, at most once in ten seconds, that an invalidation waits
+	// for Redis. Default [slog.Default].
+	Logger *slog.Logger
+}
+
+const (
+	defaultOrganizationID  = "b0c1b1c1-0000-0000-0000-000000000001"
+	defaultLeadTTL         = 5 * time.Minute
+	defaultOrganizationTTL = 10 * time.Minute
+	defaultNotFoundTTL     = 30 * time.Second
+	defaultLocalEntries    = 10_000
+)
+
+func (c Config) withDefaults() Config {
+	c.DefaultOrganizationID = cmp.Or(c.DefaultOrganizationID, defaultOrganizationID)
+	c.LeadTTL = cmp.Or(c.LeadTTL, defaultLeadTTL)
+	c.OrganizationTTL = cmp.Or(c.OrganizationTTL, defaultOrganizationTTL)
+	c.NotFoundTTL = cmp.Or(c.NotFoundTTL, defaultNotFoundTTL)
+	c.LocalEntries = cmp.Or(c.LocalEntries, defaultLocalEntries)
+	c.Logger = cmp.Or(c.Logger, slog.Default())
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, field := range []struct {
+		name string
+		ttl  time.Duration
+	}{{"LeadTTL", c.LeadTTL}, {"OrganizationTTL", c.OrganizationTTL}, {"NotFoundTTL", c.NotFoundTTL}} {
+		if field.ttl < minTTL {
+			errs = append(errs, fmt.Errorf("leadsvc: Config.%s is %v, want at least %v", field.name, field.ttl, minTTL))
+		}
+	}
+	if c.LocalEntries < 1 {
+		errs = append(errs, fmt.Errorf("leadsvc: Config.LocalEntries is %d, want at least 1", c.LocalEntries))
+	}
+	for _, taken := range otherKeys {
+		if strings.HasPrefix(c.LeadKeyPrefix, taken) {
+			errs = append(errs, fmt.Errorf("leadsvc: Config.LeadKeyPrefix begins with %s, where other keys are", taken))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// minTTL is what tiered takes.
+const minTTL = 10 * time.Millisecond

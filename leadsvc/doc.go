@@ -1,0 +1,41 @@
+// Package leadsvc finds, makes and changes the leads of organizations, and
+// remembers them in two tiers: in this process, and in the Redis that all
+// nodes share. Postgres is where they live.
+//
+// # Which key serves which method
+//
+//	lead          {LeadKeyPrefix}{digits}:{organization id}   5 minutes
+//	              FindOrCreateLead, FindLeadByPhone; a lead that is not there
+//	              is remembered too, for 30 seconds
+//	organization  bici:org:{number as it was given}           10 minutes
+//	              OrganizationByPhone, whatever its outcome
+//
+// The times are those of [Config]. An entry expires after 90 to 100 % of its
+// time. tiered.RedisOptions.Prefix comes before every key.
+//
+// # Changes
+//
+// A method that changes a row invalidates its keys, on every node, after the
+// commit and before it returns. From then on this node returns the new row,
+// and the others do within tiered.RedisOptions.MaxStale, in practice within a
+// millisecond. A write that has begun is carried through to its invalidation
+// even when its caller stops waiting.
+//
+// # When things fail
+//
+// Failures of Redis never reach a caller: the answers come from Postgres, and
+// what could not be invalidated is delivered later. Only the methods whose
+// whole purpose is to invalidate say so, with [ErrPending]. Failures of
+// Postgres are returned and never remembered; they are never [ErrNotFound].
+//
+// # Not promised
+//
+// A change that this package does not make, by SQL or another program, shows
+// when the entry expires, unless [Service.InvalidateLeadCaches] or
+// [Service.InvalidateOrganizationCache] is called. So does a change whose
+// connection to Postgres broke before the answer arrived: nobody knows whether
+// it was made. Other nodes cannot hear of a change while this one is cut off
+// from Redis.
+//
+// Errors and logs hold no phone number and no key.
+package leadsvc

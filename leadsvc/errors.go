@@ -1,0 +1,40 @@
+package leadsvc
+
+import (
+	"errors"
+
+	"leadcache/pg"
+	"leadcache/tiered"
+)
+
+var (
+	// ErrNotFound is returned when the database has no such row.
+	ErrNotFound = tiered.ErrNotFound
+
+	// ErrInvalidPhone is returned for a phone number without any digit, or
+	// with more than 15.
+	ErrInvalidPhone = errors.New("leadsvc: invalid phone number")
+
+	// ErrUnknownOrganization is returned when a lead is to belong to an
+	// organization that does not exist.
+	ErrUnknownOrganization = pg.ErrUnknownOrganization
+
+	// ErrNoDefaultOrganization is returned when a number belongs to no
+	// organization and [Config.DefaultOrganizationID] does not exist either.
+	ErrNoDefaultOrganization = errors.New("leadsvc: the default organization does not exist")
+
+	// ErrConflict is returned when a lead is to have the phone number of
+	// another lead of its organization.
+	ErrConflict = pg.ErrConflict
+
+	// ErrInvalid is returned for a value that a column does not take.
+	ErrInvalid = pg.ErrInvalid
+
+	// ErrPending is returned by the methods that only invalidate, when Redis
+	// did not acknowledge it. This node obeys it already; the others will be
+	// told when Redis is back.
+	ErrPending = tiered.ErrPending
+
+	// ErrClosed is returned by every method after [Service.Close].
+	ErrClosed = tiered.ErrClosed
+)

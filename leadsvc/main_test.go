@@ -1,0 +1,188 @@
+package leadsvc_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/rueidis"
+
+	"leadcache/internal/servertest"
+	"leadcache/leadsvc"
+	"leadcache/pg"
+	"leadcache/tiered"
+)
+
+func TestMain(m *testing.M) { servertest.Main(m) }
+
+const (
+	defaultOrg = "b0c1b1c1-0000-0000-0000-000000000001"
+	noOrg      = "b0c1b1c1-0000-0000-0000-00000000dead"
+	phone      = "+17786528784"
+	digits     = "17786528784"
+)
+
+// soon bounds waits for other nodes. It is far below every TTL but those that
+// a test sets.
+const soon = 5 * time.Second
+
+// A fleet is a database and a Redis of its own, as far as keys go, and the
+// nodes that share them.
+type fleet struct {
+	databaseURL string
+	redisURL    string
+	prefix      string
+	redis       rueidis.Client // past the nodes
+	sql         *pgx.Conn      // past the nodes
+}
+
+func newFleet(t testing.TB) *fleet {
+	t.Helper()
+	f := &fleet{redisURL: servertest.RedisURL(t), databaseURL: servertest.Schema(t, servertest.DatabaseURL(t))}
+	f.prefix = servertest.Prefix(t, f.redisURL)
+	if err := f.openDB(t).Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate: %v", err)
+	}
+	option, err := rueidis.ParseURL(f.redisURL)
+	if err != nil {
+		t.Fatal("the Redis URL does not parse")
+	}
+	option.DisableCache = true
+	if f.redis, err = rueidis.NewClient(option); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.redis.Close)
+	if f.sql, err = pgx.Connect(t.Context(), f.databaseURL); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.sql.Close(context.Background()) })
+	return f
+}
+
+func (f *fleet) openDB(t testing.TB) *pg.DB {
+	t.Helper()
+	db, err := pg.Open(t.Context(), pg.Options{URL: f.databaseURL, MaxConns: 8, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatalf("pg.Open: %v", err)
+	}
+	t.Cleanup(db.Close)
+	return db
+}
+
+// A node is one service with a link to Redis and a pool of its own.
+type node struct {
+	*leadsvc.Service
+	db   *pg.DB
+	link *tiered.Redis
+}
+
+// node adds a node that is connected to Redis.
+func (f *fleet) node(t testing.TB, cfg leadsvc.Config) *node {
+	t.Helper()
+	n := f.nodeWith(t, tiered.RedisOptions{URL: f.redisURL, Prefix: f.prefix, Timeout: 5 * time.Second}, cfg)
+	servertest.Eventually(t, soon, func() bool { return n.link.Status().Connected }, "the node to reach Redis")
+	return n
+}
+
+func (f *fleet) nodeWith(t testing.TB, o tiered.RedisOptions, cfg leadsvc.Config) *node {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	if o.Logger == nil {
+		o.Logger = quiet
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = quiet
+	}
+	link, err := tiered.Dial(o)
+	if err != nil {
+		t.Fatalf("Dial: %v", err)
+	}
+	t.Cleanup(func() { link.Close() })
+	n := &node{db: f.openDB(t), link: link}
+	if n.Service, err = leadsvc.New(link, n.db, cfg); err != nil {
+		t.Fatalf("New: %v", err)
+	}
+	t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// exec runs a statement past the nodes.
+func (f *fleet) exec(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	if _, err := f.sql.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// lockLeads keeps everyone from changing leads until unlock is called. Reading
+// goes on.
+func (f *fleet) lockLeads(t testing.TB) (unlock func()) {
+	t.Helper()
+	tx, err := f.sql.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE leads IN EXCLUSIVE MODE`); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// rows returns how many leads there are.
+func (f *fleet) rows(t testing.TB) (n int) {
+	t.Helper()
+	if err := f.sql.QueryRow(t.Context(), `SELECT count(*) FROM leads`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// keys returns the keys of this fleet in Redis, without the prefix.
+func (f *fleet) keys(t testing.TB) []string {
+	t.Helper()
+	keys, err := f.redis.Do(t.Context(), f.redis.B().Keys().Pattern(f.prefix+"*").Build()).AsStrSlice()
+	if err != nil {
+		t.Fatalf("KEYS: %v", err)
+	}
+	for i := range keys {
+		keys[i] = strings.TrimPrefix(keys[i], f.prefix)
+	}
+	return keys
+}
+
+// wantKeys fails unless Redis holds exactly these keys.
+func (f *fleet) wantKeys(t testing.TB, want ...string) {
+	t.Helper()
+	got := f.keys(t)
+	if len(got) != len(want) {
+		t.Errorf("Redis holds %q, want %q", got, want)
+		return
+	}
+	for _, key := range want {
+		if !slices.Contains(got, key) {
+			t.Errorf("Redis holds %q, want %q", got, want)
+		}
+	}
+}
+
+// wantTTL fails unless what is left of a key's time is 85 to 100 % of ttl:
+// jitter takes 10, and this test some.
+func (f *fleet) wantTTL(t testing.TB, key string, ttl time.Duration) {
+	t.Helper()
+	ms, err := f.redis.Do(t.Context(), f.redis.B().Pttl().Key(f.prefix+key).Build()).AsInt64()
+	if err != nil {
+		t.Fatalf("PTTL: %v", err)
+	}
+	if left := time.Duration(ms) * time.Millisecond; left > ttl || left < ttl*85/100 {
+		t.Errorf("the TTL of %s is %v, want up to %v", key, left, ttl)
+	}
+}

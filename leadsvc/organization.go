@@ -1,0 +1,47 @@
+package leadsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// OrganizationByPhone returns the organization that is called by this number:
+// the one that has exactly this number, else the one whose number has the same
+// digits when both are normalized, else the default one. The answer is
+// remembered under the number as it is given, whatever it was.
+//
+// It is [ErrNoDefaultOrganization] if the default one does not exist. That,
+// and a failure of the database, is not remembered.
+func (s *Service) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
+	return s.organizations.Get(ctx, number)
+}
+
+// loadOrganization is the loader of the organization cache. Only "no such row"
+// leads from one step to the next; it never leads out, as the cache would take
+// it for an answer.
+func (s *Service) loadOrganization(ctx context.Context, number string) (Organization, error) {
+	org, err := s.db.OrganizationByPhone(ctx, number)
+	if !errors.Is(err, ErrNotFound) {
+		return org, err
+	}
+	if phone, err := ParsePhone(number); err == nil {
+		org, err := s.db.OrganizationByNormalizedPhone(ctx, phone.String())
+		if !errors.Is(err, ErrNotFound) {
+			return org, err
+		}
+	}
+	org, err = s.db.Organization(ctx, s.cfg.DefaultOrganizationID)
+	if errors.Is(err, ErrNotFound) {
+		return Organization{}, fmt.Errorf("%w (Config.DefaultOrganizationID is %q)", ErrNoDefaultOrganization, s.cfg.DefaultOrganizationID)
+	}
+	return org, err
+}
+
+// InvalidateOrganizationCache makes every node forget whose number this is. An
+// organization that was changed or made may be remembered under several
+// spellings of its number; each is forgotten by itself. [ErrPending] means
+// that the other nodes do not know yet.
+func (s *Service) InvalidateOrganizationCache(ctx context.Context, number string) error {
+	return s.organizations.Invalidate(ctx, number)
+}

@@ -1,0 +1,151 @@
+package pg_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"leadcache/pg"
+	"leadcache/tiered"
+)
+
+func TestAppendMessage(t *testing.T) {
+	t.Parallel()
+	for name, setup := range schemas {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, _ := setup(t)
+			lead := addLead(t, db, "17786528784")
+			say := func(content string, at time.Time) pg.Conversation {
+				t.Helper()
+				c, err := db.AppendMessage(t.Context(), pg.Message{
+					LeadID: lead.ID, Content: content,
+					SentBy: pg.SenderUser, Type: pg.ChannelSMS, Timestamp: at, Metadata: `{"n": 1}`,
+				})
+				if err != nil {
+					t.Fatalf("AppendMessage: %v", err)
+				}
+				return c
+			}
+			noon := time.Date(2024, 1, 1, 12, 0, 0, 1000, time.UTC)
+			second := say("second", noon.Add(time.Minute))
+			first := say("first", noon)
+			third := say("third", time.Time{}) // now
+
+			if first.LeadID != lead.ID || first.OrganizationID != defaultOrg || first.PhoneNumberNormalized.String != "17786528784" ||
+				first.Content != "first" || first.SentBy != pg.SenderUser || first.Type != pg.ChannelSMS ||
+				first.Timestamp != noon || first.Metadata != `{"n":1}` {
+				t.Errorf("AppendMessage = %+v", first)
+			}
+			roundTrip(t, first)
+
+			for limit, want := range map[int][]pg.Conversation{
+				1: {third}, 2: {second, third}, 3: {first, second, third}, 1000: {first, second, third},
+			} {
+				got, err := db.Conversations(t.Context(), lead.ID, limit)
+				if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("Conversations(%d) = %+v, %v, want %+v", limit, got, err, want)
+				}
+			}
+			if _, err := db.Conversations(t.Context(), lead.ID, 0); !errors.Is(err, pg.ErrInvalid) {
+				t.Errorf("Conversations(0): %v, want ErrInvalid", err)
+			}
+			for _, id := range []string{"nobody", "22222222-2222-2222-2222-222222222222", "\x00"} {
+				if got, err := db.Conversations(t.Context(), id, 5); err != nil || got == nil || len(got) != 0 {
+					t.Errorf("Conversations of lead %q = %v, %v, want none", id, got, err)
+				}
+				_, err := db.AppendMessage(t.Context(), pg.Message{LeadID: id, SentBy: pg.SenderUser, Type: pg.ChannelSMS, ExternalID: "SM1"})
+				if !errors.Is(err, tiered.ErrNotFound) {
+					t.Errorf("AppendMessage to lead %q: %v, want ErrNotFound", id, err)
+				}
+			}
+			for name, m := range map[string]pg.Message{
+				"sender":   {LeadID: lead.ID, Type: pg.ChannelSMS},
+				"type":     {LeadID: lead.ID, SentBy: pg.SenderUser, Type: "fax"},
+				"metadata": {LeadID: lead.ID, SentBy: pg.SenderUser, Type: pg.ChannelSMS, Metadata: "{"},
+				"content":  {LeadID: lead.ID, SentBy: pg.SenderUser, Type: pg.ChannelSMS, Content: "\x00"},
+			} {
+				if _, err := db.AppendMessage(t.Context(), m); !errors.Is(err, pg.ErrInvalid) {
+					t.Errorf("AppendMessage with bad %s: %v, want ErrInvalid", name, err)
+				}
+			}
+		})
+	}
+}
+
+// A carrier that delivers a message again, to any node, has it stored once.
+func TestAppendMessageRace(t *testing.T) {
+	t.Parallel()
+	for name, setup := range schemas {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, _ := setup(t)
+			const callers, messages = 16, 20
+			lead, other := addLead(t, db, "17786528784"), addLead(t, db, "16045550000")
+			var work sync.WaitGroup
+			for range callers {
+				work.Go(func() {
+					for i := range messages {
+						m := pg.Message{
+							LeadID: lead.ID, Content: fmt.Sprint(i), SentBy: pg.SenderUser, Type: pg.ChannelSMS,
+							ExternalID: fmt.Sprint("SM", i),
+						}
+						if c, err := db.AppendMessage(t.Context(), m); err != nil || c.Content != m.Content {
+							t.Errorf("AppendMessage = %+v, %v", c, err)
+							return
+						}
+					}
+				})
+			}
+			work.Wait()
+			if got, err := db.Conversations(t.Context(), lead.ID, 1000); err != nil || len(got) != messages {
+				t.Errorf("%d messages are stored (%v), want %d", len(got), err, messages)
+			}
+			c, err := db.AppendMessage(t.Context(), pg.Message{
+				LeadID: other.ID, Content: "own",
+				SentBy: pg.SenderUser, Type: pg.ChannelSMS, ExternalID: "SM0",
+			})
+			if err != nil || c.Content != "own" || c.LeadID != other.ID {
+				t.Errorf("the same name at another lead: %+v, %v, want a message of its own", c, err)
+			}
+		})
+	}
+}
+
+func TestSummariesAndCallSession(t *testing.T) {
+	t.Parallel()
+	for name, setup := range schemas {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db, url := setup(t)
+			lead := addLead(t, db, "17786528784")
+			if got, err := db.Summaries(t.Context(), lead.ID); err != nil || got == nil || len(got) != 0 {
+				t.Errorf("Summaries = %v, %v, want none", got, err)
+			}
+			if _, err := db.CallSession(t.Context(), lead.ID); !errors.Is(err, tiered.ErrNotFound) {
+				t.Errorf("CallSession: %v, want ErrNotFound", err)
+			}
+			exec(t, url, `INSERT INTO conversation_summaries (organization_id, lead_id, summary, key_points, created_at)
+			SELECT organization_id, id, n::text, '["a", "b"]', '2024-01-01'::timestamptz + n * interval '1 hour'
+			FROM leads, generate_series(1, 120) n`)
+			exec(t, url, `INSERT INTO call_sessions (organization_id, lead_id, call_sid, status, started_at, ended_at)
+			SELECT organization_id, id, 'CA' || n, 'completed', '2024-01-01'::timestamptz + n * interval '1 hour',
+				CASE n WHEN 1 THEN now() END
+			FROM leads, generate_series(1, 2) n`)
+
+			got, err := db.Summaries(t.Context(), lead.ID)
+			if err != nil || len(got) != 100 || got[0].Summary != "120" || got[99].Summary != "21" ||
+				got[0].KeyPoints != `["a","b"]` || got[0].LeadID != lead.ID {
+				t.Errorf("Summaries = %d of them, %v, want the last 100, the newest first", len(got), err)
+			}
+			s, err := db.CallSession(t.Context(), lead.ID)
+			if err != nil || s.CallSID.String != "CA2" || s.EndedAt.Valid || s.LeadID != lead.ID || s.OrganizationID != defaultOrg {
+				t.Errorf("CallSession = %+v, %v, want the newest", s, err)
+			}
+			roundTrip(t, s)
+			roundTrip(t, got[0])
+		})
+	}
+}

@@ -1,0 +1,17 @@
+package pg
+
+// For the test that asks how the server would answer them.
+const (
+	SelectLead                = selectLead
+	SelectLeadByPhone         = selectLeadByPhone
+	SelectOrganization        = selectOrganization
+	SelectOrganizationByPhone = selectOrganizationByPhone
+	SelectConversations       = selectConversations
+	SelectSummaries           = selectSummaries
+	SelectCallSession         = selectCallSession
+)
+
+var SelectOrganizationByNormalizedPhone = selectOrganizationByNormalizedPhone
+
+// Describe is what an error's text says of its cause.
+var Describe = describe
