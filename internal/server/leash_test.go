@@ -77,8 +77,8 @@ func TestNothingOutlivesStart(t *testing.T) {
 				dir = cwd
 			}
 		}
-		return dir != ""
-	}, "initdb to begin")
+		return dir != "" && len(sharedMemoryOf(t, family)) > 0
+	}, "initdb to run a server")
 	h.end(t, syscall.SIGKILL)
 	wantGone(t, family, dir)
 }

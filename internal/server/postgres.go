@@ -22,11 +22,12 @@ const postgresStartTimeout = 2 * time.Minute // usually 2 s, most of it initdb
 
 // postgresScript makes the cluster on the first start and becomes postgres.
 // Not every system has the locale C.UTF-8. The password goes by a file because
-// everybody can read command lines.
+// everybody can read command lines. An initdb that is interrupted must not
+// clean up: the leash needs the pid file to find the shared memory.
 const postgresScript = `
 cluster() {
 	"$0/initdb" -D "$PWD" -U postgres -A scram-sha-256 --pwfile ../password \
-		-E UTF8 --locale "$1" --no-sync --no-instructions
+		-E UTF8 --locale "$1" --no-sync --no-clean --no-instructions
 }
 if [ ! -s PG_VERSION ]; then
 	printf '%s\n' "$LEASH_PASSWORD" >../password
