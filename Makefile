@@ -13,9 +13,10 @@ demo: ## show several nodes at work; ARGS="-h" lists the options
 	@scripts/setup demo
 	@$(GO) run ./cmd/demo $(ARGS)
 
-test: ## run all tests with the race detector, on real servers
+test: ## run all tests with the race detector, on real servers, and each benchmark once
 	@scripts/setup test
 	$(GO) test -race -shuffle=on -timeout=$(TIMEOUT) ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench/...
 
 check: lint test ## run what CI runs: lint and test
 
