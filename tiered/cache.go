@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"reflect"
 	"sync"
@@ -16,7 +17,7 @@ type Keyspace[K comparable] struct {
 
 	// Key returns the Redis key of k, before [RedisOptions.Prefix]. Different
 	// k must have different keys, in this cache and across all that share a
-	// prefix. It is called once for each look past the local tier.
+	// prefix, and each k must be equal to itself, which a NaN is not. It is called once for each look past the local tier.
 	Key func(k K) string
 }
 
@@ -30,7 +31,7 @@ type Cache[K comparable, V any] struct {
 
 	local       *local[K, V]
 	tickets     *tickets[V]
-	flights     singleflight.Group // by Redis key
+	flights     singleflight.Group // by flightKey
 	fingerprint uint64
 	counters    counters
 
@@ -85,9 +86,10 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 // The value is shared by all who get it: whatever it points to must not be
 // modified.
 func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
-	e := c.local.get(key, c.redis.current.Load(), c.redis.clock.now())
+	s, now := c.redis.current.Load(), c.redis.clock.now()
+	e := c.local.get(key, s, now)
 	if e == nil {
-		return c.join(ctx, key)
+		return c.join(ctx, key, s, now)
 	}
 	if e.absent {
 		var zero V
@@ -103,7 +105,8 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // On this node it holds from the moment Invalidate returns, whatever it
 // returns. [ErrPending] means that Redis did not acknowledge it in time: it is
 // kept, and delivered when Redis answers again; until then other nodes may
-// serve what they hold. Invalidate blocks for no longer than
+// serve what they hold. After [Redis.Close] nothing is delivered, and the
+// error is [ErrClosed]. Invalidate blocks for no longer than
 // [RedisOptions.Timeout], and no longer than ctx.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
 	if c.isClosed() {
@@ -144,11 +147,11 @@ func (c *Cache[K, V]) Close() error {
 	c.closed = true
 	c.mu.Unlock()
 	if first {
+		c.local.close() // before the news stops coming
 		c.redis.leave(c.keys.Name, c)
 		c.cancel()
 	}
 	c.work.Wait()
-	c.local.purge()
 	return nil
 }
 
@@ -189,6 +192,21 @@ func (c *Cache[K, V]) purged(key string) {
 // knew anything. The flight is forgotten first: were it last, a caller could
 // come in between, join the flight, and get a value from before the change.
 func (c *Cache[K, V]) forget(key string) bool {
-	c.flights.Forget(key)
+	c.flights.Forget(c.flightKey(key, c.redis.current.Load(), c.redis.clock.now()))
 	return c.tickets.void(key)
+}
+
+// flightKey names the flight for a Redis key that a caller may join who came
+// at now, under session s. One from an earlier session is not for that caller:
+// it may have missed the news that ended the session. Without Redis no news
+// comes at all, so a flight is joined for no longer than MaxStale.
+func (c *Cache[K, V]) flightKey(key string, s *session, now int64) string {
+	span := int64(0)
+	if s.remote == nil {
+		span = now / int64(c.redis.opts.MaxStale)
+	}
+	b := make([]byte, 0, len(key)+2*binary.MaxVarintLen64)
+	b = binary.AppendUvarint(b, s.id)
+	b = binary.AppendVarint(b, span)
+	return string(append(b, key...))
 }

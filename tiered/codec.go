@@ -3,7 +3,7 @@ package tiered
 import "encoding/json"
 
 // A Codec turns values into bytes for Redis and back. It is called from
-// several goroutines at once. Unmarshal must not keep data, and must refuse
+// several goroutines at once, and must return: its callers wait for it. Unmarshal must not keep data, and must refuse
 // what Marshal did not make: such a value counts as a miss and is replaced.
 type Codec interface {
 	Marshal(v any) ([]byte, error)

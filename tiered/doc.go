@@ -52,10 +52,13 @@
 // # Without Redis
 //
 // While there is no connection, Get asks the loader and keeps what it says for
-// at most [RedisOptions.MaxStale]. Invalidations that Redis did not
-// acknowledge are kept in a journal, which is sent before Redis is trusted
-// again; the keys in it are not looked up in Redis. Connections are made again
-// in the background, and no caller waits for that.
+// at most [RedisOptions.MaxStale]; a flight is joined for no longer than that.
+// Invalidations that Redis did not acknowledge are kept in a journal, which is
+// sent again until they are; the keys in it are not looked up in Redis.
+// Connections are made again in the background, and no caller waits for that.
+// While there is one that does not answer, no step of a read or invalidation
+// waits for longer than [RedisOptions.Timeout]; after a second without a sign
+// of life the connection is given up.
 //
 // # What is not promised
 //
@@ -71,9 +74,22 @@
 //     one that overflows, and its Invalidate says so.
 //   - A loader that reads a lagging replica of its database may store what was
 //     true before the invalidation.
+//   - A server that was replaced and then put back, without having been
+//     restarted, is taken for the one it was: values that were deleted on its
+//     stand-in live up to their TTL.
+//   - SWAPDB replaces all keys and tells nobody.
 //   - Remaining life of a value read from Redis is counted with this node's
 //     wall clock from a time the writer's wrote down. Clocks that differ make
 //     it that much longer or shorter, up to one TTL.
 //
-// Redis 6.0 or newer is needed for tracking; the tests run against 7.0.
+// # Limits
+//
+// Values of more than 100 KiB, encoded, are not put into Redis, and are kept
+// here for MaxStale only: a connection that also subscribes may have 32 MB of
+// replies on their way before Redis cuts it. Programs with two ideas of a
+// value's type may share keys, during a deploy; whose value is not in Redis
+// loads it once per MaxStale and node.
+//
+// Redis 6.0 or newer is needed for tracking, and scripts must be allowed; the
+// tests run against 7.0.
 package tiered

@@ -70,6 +70,7 @@ func (e everyCache) purged(key string) {
 func setRemote(r *Redis, rem remote, keepFor time.Duration) {
 	old := r.current.Load()
 	s := newSession(keepFor)
+	s.id = old.id + 1
 	s.remote, s.life, s.tracked = rem, old.life, old.tracked || rem != nil
 	r.current.Store(s)
 	close(old.over)

@@ -20,9 +20,9 @@ type outcome[V any] struct {
 // flight runs on a goroutine of its own with a context of its own, so that it
 // survives the caller who began it. (It is not cancelled when the last caller
 // has left: what it finds is stored, and the next caller is likely near.)
-func (c *Cache[K, V]) join(ctx context.Context, key K) (V, error) {
+func (c *Cache[K, V]) join(ctx context.Context, key K, s *session, now int64) (V, error) {
 	redisKey := c.redisKey(key)
-	answer := c.flights.DoChan(redisKey, func() (any, error) {
+	answer := c.flights.DoChan(c.flightKey(redisKey, s, now), func() (any, error) {
 		return c.fly(context.WithoutCancel(ctx), key, redisKey), nil
 	})
 	select {
@@ -85,18 +85,25 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 		if err != nil {
 			return f.redisFailed(ctx)
 		}
-		switch got, ok := f.framer().decode(held); {
-		case ok && got.kind == kindLease:
+		switch got, verdict := f.framer().decode(held); {
+		case verdict == readable && got.leaseOf(c.redis.node):
+			// The lease of an earlier flight of this node, which did not
+			// come to fill: it lost its connection, or its callers.
+		case verdict == readable && got.kind == kindLease:
 			if !f.wait(ctx, patience.C) {
 				return f.loadAlone(ctx)
 			}
 			continue
-		case ok:
+		case verdict == readable && c.redis.journal.believes(got.written):
 			if out, ok := f.take(got); ok {
 				return out
 			}
+		case verdict == readable:
 		case held != nil:
 			c.counters.undecodable.Add(1)
+			if verdict == foreign && time.Since(got.written) < foreignAge {
+				return f.loadAlone(ctx)
+			}
 		}
 		lease, err := f.lease(ctx, held)
 		if err != nil {
@@ -155,7 +162,7 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	c := f.cache
 	ttl := c.opts.LoadTimeout
-	lease := f.framer().lease(time.Now(), ttl)
+	lease := f.framer().lease(c.redis.node, time.Now(), ttl)
 	c.tickets.expectEcho(f.ticket)
 	var ours bool
 	var err error
@@ -212,6 +219,9 @@ func (f *flight[K, V]) redisFailed(ctx context.Context) outcome[V] {
 // loadAlone asks the loader without filling Redis. Nothing is sure to tell
 // this node of the next change, so the result is kept for MaxStale at most.
 func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
+	if err := ctx.Err(); err != nil { // the cache was closed meanwhile
+		return outcome[V]{err: err}
+	}
 	began := f.cache.redis.clock.now()
 	out := f.load(ctx)
 	f.keepLoaded(out, began)
@@ -229,35 +239,42 @@ func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
 // the lease, and then neither tier keeps what may be older.
 func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V] {
 	c := f.cache
+	filled := false
+	defer func() { // also when the codec panics
+		if !filled {
+			f.dropLease(ctx, lease)
+		}
+	}()
 	began, written := c.redis.clock.now(), time.Now()
 	out := f.load(ctx)
 	ttl := c.ttl(out)
 	left := ttl - time.Duration(c.redis.clock.now()-began)
 	if out.failed() || left < time.Millisecond {
-		f.dropLease(ctx, lease)
 		return out
 	}
 	fr := frame{kind: kindAbsent, written: written, ttl: ttl}
 	if out.err == nil {
 		fr.kind = kindValue
 		var err error
-		if fr.payload, err = c.opts.Codec.Marshal(out.value); err != nil {
+		if fr.payload, err = c.opts.Codec.Marshal(out.value); err != nil || len(fr.payload) > maxPayload {
 			c.counters.undecodable.Add(1)
-			f.dropLease(ctx, lease)
 			f.keepLoaded(out, began)
 			return out
 		}
 	}
 	c.tickets.expectEcho(f.ticket)
-	switch ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left); {
-	case err != nil:
+	ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left)
+	if err != nil {
 		c.counters.redisErrors.Add(1)
 		f.keepLoaded(out, began)
-	case !ok:
-		c.counters.refused.Add(1)
-	default:
-		f.keep(out, after(began, ttl))
+		return out
 	}
+	filled = true // or the lease was gone before
+	if !ok {
+		c.counters.refused.Add(1)
+		return out
+	}
+	f.keep(out, after(began, ttl))
 	return out
 }
 

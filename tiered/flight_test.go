@@ -50,20 +50,20 @@ func TestOneLoadInTheFleet(t *testing.T) {
 					})
 				}
 			}
-			// The load ends only when every node has met it, so none can come late.
-			src.hook(func(context.Context, string) error {
-				servertest.Eventually(t, 30*time.Second, func() bool {
-					met := 0
-					for _, c := range caches {
-						if st := c.Stats(); st.Waits > 0 || st.Loads > 0 {
-							met++
-						}
-					}
-					return met == nodes
-				}, "every node at the key")
-				return nil
-			}, nil)
+			// The load ends only when every node has met it, so none comes late.
+			allMet := make(chan struct{})
+			src.hook(func(context.Context, string) error { <-allMet; return nil }, nil)
 			close(start)
+			servertest.Eventually(t, 30*time.Second, func() bool {
+				met := 0
+				for _, c := range caches {
+					if st := c.Stats(); st.Waits > 0 || st.Loads > 0 {
+						met++
+					}
+				}
+				return met == nodes
+			}, "every node at the key")
+			close(allMet)
 			wg.Wait()
 			if n := src.loads.Load(); n != 1 {
 				t.Errorf("the loader ran %d times, want 1", n)
@@ -250,17 +250,20 @@ func TestWaitEndsByPush(t *testing.T) {
 	o := Options{WaitForFill: time.Hour, LoadTimeout: time.Hour}
 	a := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, o)
 	b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, o)
-	src.hook(func(context.Context, string) error {
-		servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Waits > 0 }, "b to wait")
-		return nil
-	}, nil)
-	go func() {
-		if _, err := a.Get(context.Background(), "k"); err != nil {
-			t.Error(err)
+	waiting := make(chan struct{})
+	src.hook(func(context.Context, string) error { <-waiting; return nil }, nil)
+	var wg sync.WaitGroup
+	ask := func(c *Cache[string, string]) {
+		if v, err := c.Get(context.Background(), "k"); v != "k@0" || err != nil {
+			t.Errorf("Get = %q, %v", v, err)
 		}
-	}()
+	}
+	wg.Go(func() { ask(a) })
 	servertest.Eventually(t, 10*time.Second, func() bool { return src.loads.Load() == 1 }, "a's load")
-	get(t, b, "k", "k@0")
+	wg.Go(func() { ask(b) })
+	servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Waits > 0 }, "b to wait")
+	close(waiting)
+	wg.Wait()
 	if n := src.loads.Load(); n != 1 {
 		t.Errorf("%d loads, want 1", n)
 	}
@@ -275,7 +278,7 @@ func TestDeadLeaseHolder(t *testing.T) {
 		src := new(source)
 		c := newCache(t, server.redis(), src, Options{WaitForFill: 2 * time.Second, LoadTimeout: 10 * time.Second})
 		dead := server.connect(newRecorder())
-		lease := framer{fingerprint: c.fingerprint}.lease(time.Now(), 10*time.Second)
+		lease := framer{fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), 10*time.Second)
 		if _, err := dead.setIfAbsent(t.Context(), "k", lease, 10*time.Second); err != nil {
 			t.Fatal(err)
 		}
@@ -331,13 +334,15 @@ func TestUndecodable(t *testing.T) {
 	c := newCache(t, r, src, Options{})
 	mine := framer{life: l.life, fingerprint: c.fingerprint}
 	now := frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte(`"old"`)}
+	old := now
+	old.written = old.written.Add(-2 * foreignAge)
 	for name, held := range map[string][]byte{
 		"nothing at all":      {},
 		"plain JSON":          []byte(`"old"`),
 		"half a frame":        mine.encode(now)[:20],
-		"another type":        framer{life: l.life, fingerprint: 1}.encode(now),
+		"another type":        framer{life: l.life, fingerprint: 1}.encode(old),
 		"a former life":       framer{life: l.life + 1, fingerprint: c.fingerprint}.encode(now),
-		"a former life lease": framer{life: l.life + 1, fingerprint: c.fingerprint}.lease(time.Now(), time.Minute),
+		"a former life lease": framer{life: l.life + 1, fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), time.Minute),
 		"payload of no value": mine.encode(frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte("{")}),
 	} {
 		before := c.Stats()
@@ -350,7 +355,7 @@ func TestUndecodable(t *testing.T) {
 			t.Errorf("%s: counted %+v", name, st)
 		}
 		raw, err := l.read(t.Context(), prefix+name)
-		if f, ok := mine.decode(raw); err != nil || !ok || string(f.payload) != fmt.Sprintf("%q", name+"@0") {
+		if f, v := mine.decode(raw); err != nil || v != readable || string(f.payload) != fmt.Sprintf("%q", name+"@0") {
 			t.Errorf("%s: Redis was not repaired: %q, %v", name, raw, err)
 		}
 	}

@@ -1,11 +1,12 @@
 package tiered
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
 	"reflect"
-	"strconv"
 	"time"
 )
 
@@ -18,13 +19,13 @@ import (
 //	11  fingerprint of the value's Go type                  (8 bytes)
 //	19  when its load began, Unix milliseconds              (8 bytes)
 //	27  time to live from then on, milliseconds             (8 bytes)
-//	35  value: what the codec made; absent: nothing; lease: 16 random bytes
+//	35  value: what the codec made; absent: nothing; lease: the node, 8 random bytes
 //
 // The kind is a byte of its own, so no value can be mistaken for a marker.
-// Whatever does not parse, or has another life or fingerprint, is a miss and
-// is replaced. A value of another life may have been deleted before Redis was
-// restored from a snapshot or replaced by a replica; one of another
-// fingerprint was written by a program with another idea of the type.
+// Whatever does not parse, or has another life, is a miss and is replaced: a
+// value of another life may have been deleted before Redis was restored from a
+// snapshot or replaced by a replica. A frame of another fingerprint is a miss
+// too; when it is replaced, see foreignAge.
 type frame struct {
 	kind    frameKind
 	written time.Time
@@ -40,11 +41,16 @@ const (
 	kindLease  frameKind = 3
 )
 
+// foreignAge is how old a foreign frame must be to be replaced. During a
+// rolling deploy two generations of a program share the keys: were each to
+// replace what the other has just written, nothing would be cached at all.
+const foreignAge = 10 * time.Second
+
 const (
 	frameMagic   = 0xC7
 	frameVersion = 1
 	frameHeader  = 35
-	leaseToken   = 16
+	leaseToken   = len(nodeID{}) + 8
 )
 
 // framer writes and reads the frames of one cache in one life of the server.
@@ -63,43 +69,58 @@ func (fr framer) encode(f frame) []byte {
 	return append(b, f.payload...)
 }
 
-// lease returns a lease frame that no other call returns.
-func (fr framer) lease(now time.Time, ttl time.Duration) []byte {
+// lease returns a lease frame of a node that no other call returns.
+func (fr framer) lease(node nodeID, now time.Time, ttl time.Duration) []byte {
 	token := make([]byte, leaseToken)
-	rand.Read(token) // never fails: it ends the program rather than return bad bytes
+	rand.Read(token[copy(token, node[:]):]) // never fails: it ends the program rather than return bad bytes
 	return fr.encode(frame{kind: kindLease, written: now, ttl: ttl, payload: token})
 }
 
-// decode parses b. The payload is part of b.
-func (fr framer) decode(b []byte) (f frame, ok bool) {
-	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion {
-		return frame{}, false
-	}
-	if binary.BigEndian.Uint64(b[3:]) != fr.life || binary.BigEndian.Uint64(b[11:]) != fr.fingerprint {
-		return frame{}, false
+// A verdict says what decode made of some bytes.
+type verdict int
+
+const (
+	unreadable verdict = iota // not a frame, or one of a former life
+	foreign                   // the frame of a program with another idea of the type
+	readable
+)
+
+// decode parses b. The payload is part of b; that of a foreign frame means
+// nothing here.
+func (fr framer) decode(b []byte) (frame, verdict) {
+	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion || binary.BigEndian.Uint64(b[3:]) != fr.life {
+		return frame{}, unreadable
 	}
 	ttl := binary.BigEndian.Uint64(b[27:])
-	if ttl > uint64(forever.Milliseconds()) {
-		return frame{}, false
-	}
-	f = frame{
+	f := frame{
 		kind:    frameKind(b[2]),
 		written: time.UnixMilli(int64(binary.BigEndian.Uint64(b[19:]))),
 		ttl:     time.Duration(ttl) * time.Millisecond,
 		payload: b[frameHeader:],
 	}
+	ok := ttl <= uint64(forever.Milliseconds())
 	switch f.kind {
 	case kindValue:
-		ok = true
 	case kindAbsent:
-		ok = len(f.payload) == 0
+		ok = ok && len(f.payload) == 0
 	case kindLease:
-		ok = len(f.payload) == leaseToken
+		ok = ok && len(f.payload) == leaseToken
+	default:
+		ok = false
 	}
-	if !ok {
-		return frame{}, false
+	switch {
+	case !ok:
+		return frame{}, unreadable
+	case binary.BigEndian.Uint64(b[11:]) != fr.fingerprint:
+		return f, foreign
+	default:
+		return f, readable
 	}
-	return f, true
+}
+
+// leaseOf reports whether f is a fill lease of that node.
+func (f frame) leaseOf(node nodeID) bool {
+	return f.kind == kindLease && bytes.HasPrefix(f.payload, node[:])
 }
 
 // left returns what remains of the frame's time to live at now. The writer's
@@ -125,26 +146,27 @@ func fingerprintOf(t reflect.Type) uint64 {
 	var walk func(t reflect.Type)
 	walk = func(t reflect.Type) {
 		if n, ok := seen[t]; ok {
-			h.Write([]byte("^" + strconv.Itoa(n)))
+			fmt.Fprintf(h, "^%d ", n) // it contains itself, or came before
 			return
 		}
 		seen[t] = len(seen)
-		h.Write([]byte(t.Kind().String() + ";"))
+		fmt.Fprintf(h, "%s{", t.Kind())
 		switch t.Kind() {
 		case reflect.Struct:
 			for f := range t.Fields() {
-				h.Write([]byte(f.Name + " " + string(f.Tag) + ";"))
+				fmt.Fprintf(h, "%q %q ", f.Name, f.Tag)
 				walk(f.Type)
 			}
 		case reflect.Map:
 			walk(t.Key())
 			walk(t.Elem())
 		case reflect.Array:
-			h.Write([]byte(strconv.Itoa(t.Len())))
+			fmt.Fprintf(h, "%d ", t.Len())
 			walk(t.Elem())
 		case reflect.Pointer, reflect.Slice:
 			walk(t.Elem())
 		}
+		fmt.Fprint(h, "}")
 	}
 	walk(t)
 	return h.Sum64()

@@ -21,20 +21,21 @@ func TestFrame(t *testing.T) {
 		{kindValue, written, 0, []byte{}},
 		{kindAbsent, written, time.Hour, []byte{}},
 	} {
-		got, ok := testFramer.decode(testFramer.encode(f))
-		if !ok {
+		got, v := testFramer.decode(testFramer.encode(f))
+		if v != readable {
 			t.Fatalf("decode(encode(%+v)) failed", f)
 		}
 		if diff := cmp.Diff(f, got, cmp.AllowUnexported(frame{})); diff != "" {
 			t.Errorf("round trip (-want +got):\n%s", diff)
 		}
 	}
-	a, b := testFramer.lease(written, time.Second), testFramer.lease(written, time.Second)
+	mine, other := nodeID{1, 2, 3}, nodeID{1, 2, 4}
+	a, b := testFramer.lease(mine, written, time.Second), testFramer.lease(mine, written, time.Second)
 	if bytes.Equal(a, b) {
 		t.Error("two leases are the same")
 	}
-	if f, ok := testFramer.decode(a); !ok || f.kind != kindLease {
-		t.Errorf("decode(lease) = %+v, %v", f, ok)
+	if f, v := testFramer.decode(a); v != readable || !f.leaseOf(mine) || f.leaseOf(other) {
+		t.Errorf("decode(lease) = %+v, %v, want a lease of its node", f, v)
 	}
 }
 
@@ -53,7 +54,7 @@ func TestFrameRefuses(t *testing.T) {
 	t.Parallel()
 	good := testFramer.encode(frame{kindValue, time.Now(), time.Minute, []byte("x")})
 	for i := range frameHeader {
-		if _, ok := testFramer.decode(good[:i]); ok {
+		if _, v := testFramer.decode(good[:i]); v != unreadable {
 			t.Errorf("decode of %d bytes succeeded", i)
 		}
 	}
@@ -70,12 +71,14 @@ func TestFrameRefuses(t *testing.T) {
 		"absent with payload": change(2, byte(kindAbsent)),
 		"lease of one byte":   change(2, byte(kindLease)),
 		"life":                change(3, 0xff),
-		"fingerprint":         change(11, 0xff),
 		"endless ttl":         change(27, 0xff),
 	} {
-		if f, ok := testFramer.decode(b); ok {
-			t.Errorf("%s: decode = %+v", name, f)
+		if f, v := testFramer.decode(b); v != unreadable {
+			t.Errorf("%s: decode = %+v, %v", name, f, v)
 		}
+	}
+	if _, v := testFramer.decode(change(11, 0xff)); v != foreign {
+		t.Errorf("another fingerprint: %v, want foreign", v)
 	}
 }
 
@@ -98,13 +101,14 @@ func TestFrameLeft(t *testing.T) {
 func FuzzFrameDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte(`{"id":"1"}`))
-	f.Add(testFramer.lease(time.Now(), time.Second))
+	f.Add(testFramer.lease(nodeID{1}, time.Now(), time.Second))
 	f.Add(testFramer.encode(frame{kindValue, time.Now(), time.Minute, []byte(`"v"`)}))
 	f.Add(testFramer.encode(frame{kindAbsent, time.Now(), time.Minute, nil}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, ok := testFramer.decode(b)
+		got, v := testFramer.decode(b)
 		got.left(time.Now())
-		if !ok {
+		got.leaseOf(nodeID{1})
+		if v != readable {
 			return
 		}
 		if again := testFramer.encode(got); !bytes.Equal(again, b) {
@@ -128,6 +132,13 @@ func TestFingerprint(t *testing.T) {
 	if a, b := fingerprintOf(reflect.TypeFor[same1]()), fingerprintOf(reflect.TypeFor[same2]()); a != b {
 		t.Error("types of one shape have two fingerprints")
 	}
+	type inner1 struct{ B int }
+	type inner2 struct{ B, C int }
+	type outer1 struct {
+		A inner1
+		C int
+	}
+	type outer2 struct{ A inner2 }
 	seen := make(map[uint64]reflect.Type)
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[string](),
@@ -145,6 +156,9 @@ func TestFingerprint(t *testing.T) {
 		reflect.TypeFor[struct{ B int }](),
 		reflect.TypeFor[struct{ A, B int }](),
 		reflect.TypeFor[any](),
+		reflect.TypeFor[outer1](),
+		reflect.TypeFor[outer2](),
+		reflect.TypeFor[struct{ A struct{ B int } }](),
 	} {
 		fp := fingerprintOf(typ)
 		if other, ok := seen[fp]; ok {

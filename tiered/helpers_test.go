@@ -138,7 +138,8 @@ func get(t testing.TB, c *Cache[string, string], key, want string) {
 	}
 }
 
-// sees waits until c answers want without asking its loader or Redis.
+// sees waits until c answers want. It is for keys that c holds: then only news
+// of the change, or the end of a TTL, makes it ask again.
 func sees(t testing.TB, c *Cache[string, string], key, want string) {
 	t.Helper()
 	servertest.Eventually(t, 10*time.Second, func() bool {

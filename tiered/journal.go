@@ -1,8 +1,11 @@
 package tiered
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // journal holds the Redis keys whose invalidation Redis has not acknowledged.
@@ -10,6 +13,10 @@ import (
 // old value may still be there. Each key is held once.
 type journal struct {
 	count atomic.Int64 // len(keys), for a look without the lock
+
+	// After an overflow this node believes no value in Redis that was loaded
+	// before it: any of them may be one that could not be recorded.
+	overflow atomic.Int64 // Unix milliseconds; 0: none yet
 
 	mu   sync.Mutex
 	keys map[string]uint64 // key → which call of add recorded it last
@@ -36,8 +43,17 @@ func (j *journal) add(keys []string) bool {
 		}
 		j.keys[k] = j.adds
 	}
+	if !room {
+		j.overflow.Store(time.Now().UnixMilli())
+	}
 	j.count.Store(int64(len(j.keys)))
 	return room
+}
+
+// believes reports whether a value that was loaded at that time may be taken
+// from Redis.
+func (j *journal) believes(written time.Time) bool {
+	return written.UnixMilli() > j.overflow.Load()
 }
 
 // has reports whether key waits for its acknowledgement.
@@ -51,21 +67,15 @@ func (j *journal) has(key string) bool {
 	return ok
 }
 
-// batch returns up to limit keys, with the mark that settle wants.
-func (j *journal) batch(limit int) (keys []string, mark uint64) {
+// snapshot returns all keys, with the mark that settle wants.
+func (j *journal) snapshot() (keys []string, mark uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for k := range j.keys {
-		if len(keys) == limit {
-			break
-		}
-		keys = append(keys, k)
-	}
-	return keys, j.adds
+	return slices.Collect(maps.Keys(j.keys)), j.adds
 }
 
 // settle removes keys that were acknowledged, except those recorded again
-// since the batch was taken: their latest change came after it.
+// since the snapshot was taken: their latest change came after it.
 func (j *journal) settle(keys []string, mark uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

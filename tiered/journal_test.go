@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 )
 
 func TestJournalKeys(t *testing.T) {
@@ -13,18 +14,18 @@ func TestJournalKeys(t *testing.T) {
 		t.Error("an empty journal has a")
 	}
 	j.add([]string{"a", "b", "a"})
-	keys, mark := j.batch(10)
+	keys, mark := j.snapshot()
 	slices.Sort(keys)
 	if !slices.Equal(keys, []string{"a", "b"}) || !j.has("a") || j.has("c") {
-		t.Errorf("batch = %q, want a and b", keys)
+		t.Errorf("snapshot = %q, want a and b", keys)
 	}
-	j.add([]string{"b"}) // changed again while the batch was on its way
+	j.add([]string{"b"}) // changed again while the first change was on its way
 	j.settle(keys, mark)
 	if j.has("a") || !j.has("b") {
 		t.Error("want a settled, and b kept for its later change")
 	}
-	if keys, _ := j.batch(10); !slices.Equal(keys, []string{"b"}) {
-		t.Errorf("batch = %q, want b", keys)
+	if keys, _ := j.snapshot(); !slices.Equal(keys, []string{"b"}) {
+		t.Errorf("snapshot = %q, want b", keys)
 	}
 }
 
@@ -41,10 +42,17 @@ func TestJournalFull(t *testing.T) {
 	if !j.add([]string{"7"}) {
 		t.Error("no room for a key that is there")
 	}
+	loaded := time.Now()
+	if !j.believes(loaded) {
+		t.Error("a value is not believed before any overflow")
+	}
 	if j.add([]string{"one more"}) {
 		t.Error("room beyond the limit")
 	}
-	if got, _ := j.batch(3); len(got) != 3 {
-		t.Errorf("batch(3) has %d keys", len(got))
+	if j.believes(loaded) {
+		t.Error("a value from before the overflow is believed")
+	}
+	if !j.believes(time.Now().Add(time.Second)) {
+		t.Error("a value from after the overflow is not believed")
 	}
 }

@@ -6,11 +6,23 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
+)
+
+// Redis counts a connection that has subscribed among those whose output it
+// bounds, at 32 MB by default, and cuts one that has more on the way. So there
+// are no more than maxInFlight commands at a time, and no larger values: 25 MB
+// together. (rueidis has room for 1,024 commands, and who asks for more waits
+// without regard for the context.)
+const (
+	maxInFlight = 256
+	maxPayload  = 100 << 10
 )
 
 // A link is one connection to Redis, from dial to loss. Commands, replies,
@@ -24,12 +36,16 @@ type link struct {
 	broken  <-chan error // gets the reason, or is closed, when the connection is lost
 	life    uint64
 	tracked bool
+
+	slots     chan struct{} // holds one for each command that has no reply yet
+	abandoned atomic.Int64  // of those: nobody waits for the reply any more
+	stalled   chan struct{} // tells supervise of the first that is abandoned
 }
 
 // connect dials, asks for tracking and subscribes to the purge channel. It
 // returns within a few dial timeouts, also when the server is frozen.
 func (r *Redis) connect() (*link, error) {
-	l := &link{redis: r}
+	l := &link{redis: r, slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1)}
 	r.dialer.use(&l.line)
 	l.client, _ = r.client.Dedicate() // its error comes with the first command
 	l.client.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: l.onMessage})
@@ -37,7 +53,7 @@ func (r *Redis) connect() (*link, error) {
 	r.dialer.use(nil)
 	if err := l.greet(); err != nil {
 		l.close()
-		return nil, err
+		return nil, discreet(err)
 	}
 	return l, nil
 }
@@ -45,9 +61,13 @@ func (r *Redis) connect() (*link, error) {
 // greet makes the connection ready. The replies arrive in the order of the
 // commands, so once the subscription is confirmed nothing can be missed.
 func (l *link) greet() error {
-	ctx, cancel := context.WithTimeout(l.redis.ctx, 2*defaultDialTimeout)
+	ctx, cancel := context.WithTimeout(l.redis.ctx, greetRounds*l.redis.dialTimeout)
 	defer cancel()
 	b := l.client.B()
+	// Nothing could be filled, and no lease given back, without scripts.
+	if err := l.client.Do(ctx, b.Eval().Script("return 1").Numkeys(0).Build()).Error(); err != nil {
+		return fmt.Errorf("scripts: %w", err)
+	}
 	if err := l.client.Do(ctx, b.Subscribe().Channel(l.channel()).Build()).Error(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -56,7 +76,7 @@ func (l *link) greet() error {
 			return fmt.Errorf("tracking: %w", err)
 		}
 		l.redis.opts.Logger.Warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh",
-			"error", err)
+			"error", discreet(err))
 	}
 	info, err := l.client.Do(ctx, b.Info().Section("server").Build()).ToString()
 	switch {
@@ -66,10 +86,13 @@ func (l *link) greet() error {
 		return fmt.Errorf("info: %w", err)
 	default:
 		l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
-			"error", err)
+			"error", discreet(err))
 	}
 	return nil
 }
+
+// greetRounds is how many round trips greet makes.
+const greetRounds = 5
 
 var errOldProtocol = errors.New("the connection speaks RESP2")
 
@@ -98,9 +121,33 @@ func (l *link) track(ctx context.Context) error {
 
 // isReply reports whether err is Redis' own answer, not a lost connection.
 func isReply(err error) bool {
-	_, ok := rueidis.IsRedisErr(err)
+	_, ok := errors.AsType[*rueidis.RedisError](err)
 	return ok
 }
+
+// discreet returns an error whose text repeats no argument of a command. Redis'
+// own text may: of a command it does not know it quotes all, AUTH included.
+func discreet(err error) error {
+	reply, ok := errors.AsType[*rueidis.RedisError](err)
+	if !ok {
+		return err
+	}
+	// rueidis has cut the code off where it is ERR.
+	text, _, _ := strings.Cut(reply.Error(), ", with args")
+	if strings.HasPrefix(text, "unknown command") {
+		return replyError(text)
+	}
+	code, _, _ := strings.Cut(text, " ") // WRONGPASS, NOPERM, OOM, …
+	if code != strings.ToUpper(code) {
+		code = "ERR"
+	}
+	return replyError(code)
+}
+
+// A replyError is what Redis answered: the connection is fine.
+type replyError string
+
+func (e replyError) Error() string { return "Redis answered " + string(e) }
 
 func runID(info string) string {
 	for line := range strings.Lines(info) {
@@ -117,13 +164,72 @@ func (l *link) close() {
 	l.client.Close()
 }
 
-// checked passes on err, and gives the link up if it says that a connection
-// is gone: of two, rueidis tells us only about the one that carries pub/sub.
+// checked passes on err, discreetly, and gives the link up if it says that a
+// connection is gone: of two, rueidis tells us only about the one that carries
+// pub/sub.
 func (l *link) checked(err error) error {
-	if err != nil && !isReply(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+	if err != nil && !isReply(err) && !isAbandoned(err) {
 		l.line.hangUp()
 	}
-	return err
+	return discreet(err)
+}
+
+// isAbandoned reports whether err says that a context ended, not the command.
+func isAbandoned(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+// reserve waits for room for one more command, until ctx ends.
+func (l *link) reserve(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case l.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// release gives up the room of a command that returned err; not if a reply to
+// it may still come.
+func (l *link) release(err error) {
+	if !isAbandoned(err) {
+		<-l.slots
+		return
+	}
+	l.abandoned.Add(1)
+	select {
+	case l.stalled <- struct{}{}:
+	default: // supervise knows
+	}
+}
+
+// send sends commands and waits for their replies until ctx ends.
+func (l *link) send(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
+	if err := l.reserve(ctx); err != nil {
+		return slices.Repeat([]rueidis.RedisResult{rueidis.NewErrorResult(err)}, len(commands))
+	}
+	res := l.client.DoMulti(ctx, commands...)
+	l.release(res[len(res)-1].NonRedisError())
+	return res
+}
+
+// revive asks for a sign of life after commands were abandoned. Replies come in
+// order: when this one is here, so are those of all that were sent before.
+func (l *link) revive(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingEvery)
+	defer cancel()
+	n := l.abandoned.Load()
+	if err := l.client.Do(ctx, l.client.B().Ping().Build()).Error(); err != nil {
+		return err
+	}
+	l.abandoned.Add(-n)
+	for range n {
+		<-l.slots
+	}
+	return nil
 }
 
 func (l *link) channel() string { return l.redis.opts.Prefix + purgeChannel }
@@ -164,7 +270,12 @@ func (l *link) onMessage(m rueidis.PubSubMessage) {
 func (l *link) read(ctx context.Context, key string) ([]byte, error) {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.bytesOrNil(l.client.Do(ctx, l.client.B().Get().Key(key).Build()))
+	if err := l.reserve(ctx); err != nil {
+		return nil, err
+	}
+	res := l.client.Do(ctx, l.client.B().Get().Key(key).Build())
+	l.release(res.NonRedisError())
+	return l.bytesOrNil(res)
 }
 
 func (l *link) setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
@@ -172,7 +283,7 @@ func (l *link) setIfAbsent(ctx context.Context, key string, value []byte, ttl ti
 	defer cancel()
 	b := l.client.B()
 	// The write ends this node's registration (rule 1), so the read comes last.
-	res := l.client.DoMulti(ctx,
+	res := l.send(ctx,
 		b.Set().Key(key).Value(rueidis.BinaryString(value)).Nx().PxMilliseconds(ttl.Milliseconds()).Build(),
 		b.Get().Key(key).Build())
 	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
@@ -195,14 +306,19 @@ func (l *link) invalidate(ctx context.Context, keys []string) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
-	message := rueidis.BinaryString(purge{node: l.redis.node, keys: keys}.encode())
-	var err error
-	for _, res := range l.client.DoMulti(ctx,
-		b.Unlink().Key(keys...).Build(),
-		b.Publish().Channel(l.channel()).Message(message).Build()) {
-		err = errors.Join(err, l.checked(res.Error()))
+	var commands []rueidis.Completed
+	for some := range slices.Chunk(keys, batchKeys) {
+		message := rueidis.BinaryString(purge{node: l.redis.node, keys: some}.encode())
+		commands = append(commands,
+			b.Unlink().Key(some...).Build(),
+			b.Publish().Channel(l.channel()).Message(message).Build())
 	}
-	return err
+	for _, res := range l.send(ctx, commands...) {
+		if err := res.Error(); err != nil {
+			return l.checked(err)
+		}
+	}
+	return nil
 }
 
 // deadline bounds a command. The reply may still come later; rueidis drops it.
@@ -245,6 +361,10 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`)
 )
 
+// batchKeys bounds the keys of one UNLINK and one purge: a larger command
+// would hold up the server and every connection that gets the purge.
+const batchKeys = 500
+
 // script runs s, and sends its text only to a server that does not know it.
 // Redis pushes what a command changed after the reply to that command. The
 // PING behind it is answered later still, so that the push has been handled
@@ -253,9 +373,9 @@ func (l *link) script(ctx context.Context, s script, key string, args ...string)
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
-	res := l.client.DoMulti(ctx, b.Evalsha().Sha1(s.sha).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
+	res := l.send(ctx, b.Evalsha().Sha1(s.sha).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
 	if e, ok := rueidis.IsRedisErr(res[0].Error()); ok && e.IsNoScript() {
-		res = l.client.DoMulti(ctx, b.Eval().Script(s.body).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
+		res = l.send(ctx, b.Eval().Script(s.body).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
 	}
 	return res[0]
 }

@@ -23,6 +23,7 @@ type localShard[K comparable, V any] struct {
 	gets    uint64
 	hits    uint64
 	evicts  uint64
+	closed  bool     // takes nothing any more
 	_       [64]byte // keeps two shards off one cache line
 }
 
@@ -69,7 +70,7 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[V] {
 	defer sh.mu.Unlock()
 	sh.gets++
 	e, ok := sh.lru.Get(key)
-	if !ok || e.session != s || now >= e.expires.Load() || !s.fresh(now) {
+	if !ok || e.session != s.id || now >= e.expires.Load() || !s.fresh(now) {
 		return nil
 	}
 	sh.hits++
@@ -78,12 +79,12 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[V] {
 
 // add stores e under key and returns the entries that had to make room. An
 // entry that is void by now is left out: a later flight may have stored its
-// own already, which must not be hidden.
+// own already, which must not be hidden. So is any once the tier is closed.
 func (l *local[K, V]) add(key K, e *entry[V]) (evicted []*entry[V]) {
 	sh := l.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if e.expires.Load() == 0 {
+	if e.expires.Load() == 0 || sh.closed {
 		return nil
 	}
 	sh.lru.Add(key, e)
@@ -92,13 +93,14 @@ func (l *local[K, V]) add(key K, e *entry[V]) (evicted []*entry[V]) {
 	return evicted
 }
 
-// purge drops everything.
-func (l *local[K, V]) purge() {
+// close drops everything, for good.
+func (l *local[K, V]) close() {
 	for i := range l.shards {
 		sh := &l.shards[i]
 		sh.mu.Lock()
 		sh.lru.Purge()
 		sh.evicted = nil
+		sh.closed = true
 		sh.mu.Unlock()
 	}
 }

@@ -17,6 +17,7 @@ func live(l *local[string, int], tk *tickets[int], s *session, key string) *entr
 func TestLocal(t *testing.T) {
 	t.Parallel()
 	s, other := newSession(forever), newSession(forever)
+	other.id = s.id + 1
 	t.Run("evicts the least recently used", func(t *testing.T) {
 		t.Parallel()
 		l, tk := newLocal[string, int](2), newTickets[int]()
@@ -114,16 +115,26 @@ func TestTickets(t *testing.T) {
 	}
 
 	first := tk.open("k", s)
-	second := tk.open("k", s)
+	tk.open("k", s)
 	if tk.commit(first, endless) {
 		t.Error("a replaced ticket was committed")
 	}
 	if !isClosed(tk.wait(first)) {
 		t.Error("a replaced ticket is not void")
 	}
+	tk.void("k")
+	waiter := tk.open("k", s)
+	woken := tk.wait(waiter)
+	second := tk.open("k", s)
+	if isClosed(woken) || isClosed(tk.wait(second)) {
+		t.Error("a new ticket woke those who wait for news of the key")
+	}
 	tk.release(first)
 	if !tk.commit(second, 7) || second.expires.Load() != 7 {
 		t.Error("releasing a replaced ticket ended its successor")
+	}
+	if !isClosed(woken) {
+		t.Error("the answer did not wake those who wait for it")
 	}
 	tk.void("k")
 	if second.expires.Load() != 0 {

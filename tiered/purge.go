@@ -18,6 +18,7 @@ type purge struct {
 	keys []string
 }
 
+// A nodeID is chosen at random by each Dial.
 type nodeID [16]byte
 
 const (

@@ -73,6 +73,8 @@ type Redis struct {
 	client rueidis.Client // nil if Disabled
 	dialer dialer
 
+	dialTimeout time.Duration
+
 	journal journal
 	wake    chan struct{} // tells supervise that the journal has keys
 
@@ -121,6 +123,7 @@ func Dial(o RedisOptions) (*Redis, error) {
 		return r, nil
 	}
 	r.current.Store(newSession(o.MaxStale))
+	r.dialTimeout = co.Dialer.Timeout
 	r.dialer = dialer{ctx: r.ctx, base: co.DialCtxFn}
 	co.DialCtxFn = r.dialer.dial
 	// NewClient wants to dial a connection for all to share. This node uses a
@@ -185,8 +188,8 @@ func (r *Redis) Status() RedisStatus {
 }
 
 // Close ends the connection and waits for its goroutines. Caches that still
-// use r go on without Redis and keep nothing locally for longer than MaxStale.
-// Close may be called more than once.
+// use r go on without Redis and keep nothing locally for longer than MaxStale;
+// what they invalidate reaches no other node. Close may be called again.
 func (r *Redis) Close() error {
 	r.cancel()
 	<-r.done
@@ -200,6 +203,9 @@ func (r *Redis) Close() error {
 func (r *Redis) enroll(name string, c receiver) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.ctx.Err() != nil {
+		return ErrClosed
+	}
 	if r.names[name] {
 		return fmt.Errorf("tiered: Keyspace.Name %q is in use", name)
 	}
@@ -233,27 +239,19 @@ func (r *Redis) invalidate(ctx context.Context, keys []string) error {
 	}
 	err := errNoSession
 	if s := r.current.Load(); s.remote != nil {
-		err = nil
-		for len(keys) > 0 && err == nil {
-			n := min(len(keys), batchKeys)
-			if err = s.remote.invalidate(ctx, keys[:n]); err == nil {
-				keys = keys[n:]
-			}
-		}
+		err = s.remote.invalidate(ctx, keys)
 	}
 	switch {
 	case err == nil:
 		return nil
+	case r.ctx.Err() != nil:
+		return ErrClosed
 	case !r.record(keys):
 		return errJournalFull
 	default:
 		return fmt.Errorf("%w: %s", ErrPending, err.Error()) // the cause is none of the caller's
 	}
 }
-
-// batchKeys bounds the keys of one UNLINK and one purge: a larger command
-// would hold up the server and every connection that gets the purge.
-const batchKeys = 500
 
 var (
 	errNoSession   = errors.New("no connection to Redis")

@@ -74,10 +74,12 @@ type fleet struct {
 	a, b   *Cache[string, string]
 }
 
-func newFleet(t *testing.T, args ...string) *fleet {
+// newFleet starts a server with args. Only the loss of Redis ends an entry
+// before its TTL by itself, after maxStale.
+func newFleet(t *testing.T, maxStale time.Duration, args ...string) *fleet {
 	t.Helper()
 	f := &fleet{server: servertest.Redis(t, args...), src: new(source)}
-	o := RedisOptions{URL: f.server.URL(), Timeout: 200 * time.Millisecond, MaxStale: 20 * time.Millisecond}
+	o := RedisOptions{URL: f.server.URL(), Timeout: 200 * time.Millisecond, MaxStale: maxStale}
 	f.ra, f.rb = dial(t, o), dial(t, o)
 	f.a, f.b = newCache(t, f.ra, f.src, Options{}), newCache(t, f.rb, f.src, Options{})
 	return f
@@ -131,7 +133,7 @@ func TestRedisDownAtStart(t *testing.T) {
 
 func TestRedisRestarts(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, 20*time.Millisecond)
 	get(t, f.a, "k", "k@0")
 	get(t, f.b, "k", "k@0")
 	f.server.Kill()
@@ -152,20 +154,24 @@ func TestRedisRestarts(t *testing.T) {
 
 func TestConnectionKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, time.Hour)
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
 	f.src.change() // nobody says so: the news was lost with the connection
 	f.cli(t, "CLIENT", "KILL", "TYPE", "pubsub")
 	servertest.Eventually(t, 10*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
-	f.cli(t, "DEL", "k")
-	sees(t, f.b, "k", "k@1")
 	connected(t, f.rb)
+	// The new connection is tracked like the first.
+	f.cli(t, "DEL", "k")
+	get(t, f.b, "k", "k@1")
+	f.src.change()
+	f.cli(t, "DEL", "k")
+	sees(t, f.b, "k", "k@2")
 }
 
 func TestFlushAll(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, time.Hour)
 	get(t, f.a, "k", "k@0")
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
@@ -185,7 +191,7 @@ func TestFlushAll(t *testing.T) {
 // it does so are those of the very nodes that must be told.
 func TestTrackingTableFull(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, "--tracking-table-max-keys", "1")
+	f := newFleet(t, time.Hour, "--tracking-table-max-keys", "1")
 	del := []string{"DEL"}
 	for i := range 20 {
 		k := fmt.Sprint("k", i)
@@ -240,7 +246,7 @@ func TestEvictionIsPushed(t *testing.T) {
 // TestUnreadablePurge: what cannot be understood might name any key.
 func TestUnreadablePurge(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, time.Hour)
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
 	f.cli(t, "PUBLISH", purgeChannel, "hello")
@@ -250,8 +256,7 @@ func TestUnreadablePurge(t *testing.T) {
 // TestJournal freezes Redis under an invalidation.
 func TestJournal(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
-	f.ra.opts.MaxStale = time.Hour
+	f := newFleet(t, time.Hour)
 	get(t, f.a, "k", "k@0")
 	get(t, f.b, "k", "k@0")
 	f.server.Pause()
@@ -296,7 +301,7 @@ func TestJournalBeforeTrust(t *testing.T) {
 // made is sent on it, though nobody asks for it again.
 func TestJournalOutlivesItsConnection(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, time.Hour)
 	get(t, f.b, "k", "k@0")
 	f.src.change()
 	f.ra.journal.add([]string{"k"}) // its connection was lost before it could send
@@ -309,7 +314,7 @@ func TestJournalOutlivesItsConnection(t *testing.T) {
 // given up and made again.
 func TestFrozenServer(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t)
+	f := newFleet(t, time.Hour)
 	get(t, f.a, "k", "k@0")
 	f.server.Pause()
 	get(t, f.a, "other", "other@0")
@@ -351,7 +356,10 @@ func TestCloseRedisTwice(t *testing.T) {
 	r.Close()
 	r.Close()
 	get(t, c, "k", "k@0") // goes on, without Redis
-	if err := c.Invalidate(context.Background(), "k"); !errors.Is(err, ErrPending) {
-		t.Errorf("Invalidate after Redis.Close = %v, want ErrPending", err)
+	if err := c.Invalidate(context.Background(), "k"); !errors.Is(err, ErrClosed) {
+		t.Errorf("Invalidate after Redis.Close = %v, want ErrClosed", err)
+	}
+	if _, err := New(r, Keyspace[string]{"another", plain.Key}, src, Options{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("New after Redis.Close = %v, want ErrClosed", err)
 	}
 }

@@ -143,7 +143,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	})
 	t.Run("rule 1: expiry is a change", func(t *testing.T) {
 		k := prefix + "1d"
-		_, err := b.setIfAbsent(ctx, k, []byte("short"), 20*time.Millisecond)
+		_, err := b.setIfAbsent(ctx, k, []byte("short"), 500*time.Millisecond)
 		must(t, err)
 		read(t, a, k, "short")
 		servertest.Eventually(t, 5*time.Second, func() bool {

@@ -8,14 +8,16 @@ import (
 
 // A session is a span of time in which this node hears of every change, or,
 // without Redis, a span in which it knows that it does not. Each entry of a
-// local tier names the session that it was filled under and is served only
-// while that one is current: a new session drops every older entry at once,
-// at the price of one pointer.
+// local tier has the id of the session that it was filled under and is served
+// only while that one is current: a new session drops every older entry at
+// once, at the price of one number. (The id, not the session: entries stay
+// until they are evicted, and would keep old connections in memory.)
 //
 // A session ends when its connection breaks, when Redis says that it forgot
 // which keys this node holds (FLUSHALL, a full tracking table), and when a
 // purge cannot be read.
 type session struct {
+	id      uint64 // grows from one session of a Redis to the next
 	remote  remote // nil: Redis is not used in this session
 	life    uint64 // which life of the Redis server; frames of another are misses
 	tracked bool   // Redis pushes changes of the keys that were read

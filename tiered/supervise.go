@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -27,12 +29,14 @@ func (r *Redis) supervise() {
 	for r.ctx.Err() == nil {
 		l, err := r.connect()
 		if err == nil {
-			err = r.settle(l)
-			if err == nil {
-				backoff = minBackoff
-				r.connected(l)
-				err = r.watch(l)
+			// Redis is trusted when the journal has been sent, except for
+			// keys that stay in it.
+			if r.settle(l) != nil {
+				r.wakeUp()
 			}
+			backoff = minBackoff
+			r.connected(l)
+			err = r.watch(l)
 			l.close()
 		}
 		r.disconnected(err)
@@ -42,22 +46,27 @@ func (r *Redis) supervise() {
 }
 
 // watch returns when l is lost, or r is closed. Meanwhile it sends what the
-// journal gathers.
+// journal gathers, and looks after commands that were not answered in time.
 func (r *Redis) watch(l *link) error {
-	retry := time.NewTimer(0)
-	retry.Stop()
-	defer retry.Stop()
+	var retry <-chan time.Time // nil: nothing to send that was not tried
 	for {
 		select {
 		case err := <-l.broken:
 			return cmp.Or(err, errBroken)
 		case <-r.ctx.Done():
 			return r.ctx.Err()
+		case <-l.stalled:
+			if err := l.revive(r.ctx); err != nil {
+				return fmt.Errorf("no answer: %w", discreet(err))
+			}
 		case <-r.wake:
-			retry.Reset(journalRetry)
-		case <-retry.C:
+			if retry == nil { // else one that comes every moment would put it off for ever
+				retry = time.After(journalRetry)
+			}
+		case <-retry:
+			retry = nil
 			if r.settle(l) != nil {
-				retry.Reset(journalRetry)
+				retry = time.After(journalRetry)
 			}
 		}
 	}
@@ -65,28 +74,55 @@ func (r *Redis) watch(l *link) error {
 
 var errBroken = errors.New("the connection was lost")
 
-// settle sends the journal's invalidations.
+// settle sends the journal's invalidations. What Redis refuses stays there,
+// and this node does not ask Redis for it.
 func (r *Redis) settle(l *link) error {
-	for {
-		keys, mark := r.journal.batch(batchKeys)
-		if len(keys) == 0 {
-			return nil
+	keys, mark := r.journal.snapshot()
+	var refused error
+	for some := range slices.Chunk(keys, batchKeys) {
+		err := r.deliver(l, some, mark)
+		if !isRefusal(err) {
+			if err != nil {
+				return err
+			}
+			continue
 		}
-		if err := l.invalidate(r.ctx, keys); err != nil {
-			return err
+		for one := range slices.Chunk(some, 1) { // one key may be why all were refused
+			if err := r.deliver(l, one, mark); isRefusal(err) {
+				refused = err
+			} else if err != nil {
+				return err
+			}
 		}
+	}
+	return refused
+}
+
+func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
+	err := l.invalidate(r.ctx, keys)
+	if err == nil {
 		r.journal.settle(keys, mark)
 	}
+	return err
+}
+
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[replyError](err)
+	return ok
 }
 
 // record puts keys into the journal and reports whether all found room.
 func (r *Redis) record(keys []string) bool {
 	room := r.journal.add(keys)
+	r.wakeUp()
+	return room
+}
+
+func (r *Redis) wakeUp() {
 	select {
 	case r.wake <- struct{}{}:
 	default: // supervise knows already
 	}
-	return room
 }
 
 func (r *Redis) connected(l *link) {
@@ -101,10 +137,10 @@ func (r *Redis) disconnected(err error) {
 	r.mu.Lock()
 	was := r.status.Connected
 	first := was || r.status.Err == nil
-	r.beginLocked(nil)
 	r.status.Connected, r.status.Tracking = false, false
 	if was {
 		r.status.Since = time.Now()
+		r.beginLocked(nil) // once: a new one would drop what the last may serve
 	}
 	if err != nil && r.ctx.Err() == nil {
 		r.status.Err = err
@@ -129,6 +165,7 @@ func (r *Redis) restart(l *link) {
 // one. r.mu is held.
 func (r *Redis) beginLocked(l *link) {
 	s := newSession(r.opts.MaxStale)
+	s.id = r.current.Load().id + 1
 	if l != nil {
 		s.remote, s.life, s.tracked, s.keepFor = l, l.life, l.tracked, forever
 	}

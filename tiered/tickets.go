@@ -27,8 +27,8 @@ import (
 // With a ticket opened before 1, step 3 voids it and step 4 stores nothing
 // (TestPushBeforeFill).
 type entry[V any] struct {
-	key     string // the Redis key
-	session *session
+	key     string       // the Redis key
+	session uint64       // the id of the session it was filled under
 	expires atomic.Int64 // monotonic time; 0: a ticket, or void
 
 	// Written before commit, read-only afterwards.
@@ -66,13 +66,18 @@ func (t *tickets[V]) shard(key string) *ticketShard[V] {
 }
 
 // open returns a new ticket for key, read under session s. Any earlier ticket
-// or entry for the key is void: the new one will say what the key holds.
+// or entry for the key is void: the new one will say what the key holds. Who
+// waits on the earlier one waits on the new one from now on. (Were they woken,
+// two flights for one key that both wait would wake each other for ever.)
 func (t *tickets[V]) open(key string, s *session) *entry[V] {
-	e := &entry[V]{key: key, session: s}
+	e := &entry[V]{key: key, session: s.id}
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	sh.voidLocked(key)
+	if old := sh.entries[key]; old != nil {
+		old.expires.Store(0)
+		e.voided = old.voided
+	}
 	sh.entries[key] = e
 	return e
 }
@@ -88,6 +93,7 @@ func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
 	}
 	e.echoes = false
 	e.expires.Store(expires)
+	e.wakeLocked() // those who waited on an earlier ticket: here is the answer
 	return true
 }
 
@@ -135,19 +141,27 @@ func (t *tickets[V]) release(e *entry[V]) {
 	}
 }
 
-// wait returns a channel that is closed when e is void.
+// wait returns a channel that is closed when the key may have changed: when e,
+// or the ticket that has taken its place, is committed, released or void.
 func (t *tickets[V]) wait(e *entry[V]) <-chan struct{} {
 	sh := t.shard(e.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	if sh.entries[e.key] != e {
+		return closed
+	}
 	if e.voided == nil {
 		e.voided = make(chan struct{})
-		if sh.entries[e.key] != e {
-			close(e.voided)
-		}
 	}
 	return e.voided
 }
+
+// closed is what one waits on who need not wait.
+var closed = func() chan struct{} {
+	ch := make(chan struct{})
+	close(ch)
+	return ch
+}()
 
 // len counts the entries and the open tickets.
 func (t *tickets[V]) len() int {
@@ -168,8 +182,13 @@ func (sh *ticketShard[V]) voidLocked(key string) bool {
 	}
 	delete(sh.entries, key)
 	e.expires.Store(0)
+	e.wakeLocked()
+	return true
+}
+
+func (e *entry[V]) wakeLocked() {
 	if e.voided != nil {
 		close(e.voided)
+		e.voided = nil
 	}
-	return true
 }

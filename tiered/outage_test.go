@@ -1,0 +1,611 @@
+package tiered
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+	"weak"
+
+	"leadcache/internal/servertest"
+)
+
+// lose ends r's connection and waits until there is a new one.
+func lose(t *testing.T, r *Redis) {
+	t.Helper()
+	before := r.current.Load()
+	before.remote.(*link).line.hangUp()
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		s := r.current.Load()
+		return s.remote != nil && s.remote != before.remote
+	}, "a new connection")
+}
+
+// gone returns a context that has ended.
+func gone(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+// TestFlightFromBeforeTheLoss: what a load found before the connection was lost
+// is not for those who ask after it is back: the news in between was missed.
+func TestFlightFromBeforeTheLoss(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	rb := dial(t, RedisOptions{Prefix: prefix})
+	a, b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{}), newCache(t, rb, src, Options{})
+	loaded, goOn := make(chan struct{}), make(chan struct{})
+	defer close(goOn)
+	var first atomic.Bool
+	src.hook(nil, func(string) {
+		if first.CompareAndSwap(false, true) {
+			close(loaded)
+			<-goOn
+		}
+	})
+	go b.Get(context.Background(), "k") //nolint:errcheck // its answer does not matter
+	<-loaded                            // the old value is in hand
+	rb.leave(plain.Name, b)             // b hears nothing …
+	src.change()
+	if err := a.Invalidate(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+	if err := rb.enroll(plain.Name, b); err != nil { // … and is back
+		t.Fatal(err)
+	}
+	lose(t, rb)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if v, err := b.Get(ctx, "k"); v != "k@1" || err != nil {
+		t.Errorf("Get on the new connection = %q, %v, want k@1", v, err)
+	}
+}
+
+// TestOldFlightWithoutRedis: where no news comes at all, a flight is joined for
+// no longer than MaxStale.
+func TestOldFlightWithoutRedis(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src := new(source)
+		c := newCache(t, off(t), src, Options{})
+		hold := make(chan struct{})
+		var first atomic.Bool
+		src.hook(nil, func(string) {
+			if first.CompareAndSwap(false, true) {
+				<-hold
+			}
+		})
+		go c.Get(context.Background(), "k") //nolint:errcheck // its answer does not matter
+		synctest.Wait()
+		src.change() // elsewhere, and nobody can say so
+		time.Sleep(c.redis.opts.MaxStale)
+		get(t, c, "k", "k@1")
+		close(hold)
+	})
+}
+
+// TestJournalUnderFire: invalidations that fail all the time, here because
+// their callers have left, do not keep the journal from being sent.
+func TestJournalUnderFire(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, time.Hour)
+	get(t, f.b, "k", "k@0")
+	f.src.change()
+	if err := f.a.Invalidate(gone(t), "k"); !errors.Is(err, ErrPending) {
+		t.Fatalf("Invalidate = %v, want ErrPending", err)
+	}
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		if err := f.a.Invalidate(gone(t), "other"); !errors.Is(err, ErrPending) {
+			t.Errorf("Invalidate = %v, want ErrPending", err)
+		}
+		v, err := f.b.Get(t.Context(), "k")
+		return err == nil && v == "k@1"
+	}, "delivery to b")
+}
+
+// TestOutageKeepsWhatItLoaded: failed attempts to reconnect do not drop what
+// MaxStale lets this node keep.
+func TestOutageKeepsWhatItLoaded(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, time.Hour)
+	f.server.Kill()
+	servertest.Eventually(t, 10*time.Second, func() bool { return !f.ra.Status().Connected }, "loss")
+	get(t, f.a, "k", "k@0")
+	last := f.ra.Status().Err
+	for range 3 {
+		servertest.Eventually(t, 10*time.Second, func() bool { return !errors.Is(f.ra.Status().Err, last) }, "another attempt")
+		last = f.ra.Status().Err
+	}
+	get(t, f.a, "k", "k@0")
+	if n := f.src.loads.Load(); n != 1 {
+		t.Errorf("%d loads, want 1", n)
+	}
+}
+
+// TestTwoFlightsWait: two flights of one node that wait for another's fill do
+// not wake each other.
+func TestTwoFlightsWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newFakeServer()
+		src := new(source)
+		c := newCache(t, server.redis(), src, Options{WaitForFill: time.Second})
+		other := server.connect(newRecorder())
+		fr := framer{fingerprint: c.fingerprint}
+		lease := func() []byte { return fr.lease(nodeID{1}, time.Now(), time.Minute) }
+		first, second := lease(), lease()
+		if _, err := other.setIfAbsent(t.Context(), "k", first, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		ask := func() {
+			if _, err := c.Get(context.Background(), "k"); err != nil {
+				t.Error(err)
+			}
+		}
+		go ask()
+		synctest.Wait()
+		if ok, err := other.swap(t.Context(), "k", first, second, time.Minute); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		synctest.Wait()
+		go ask() // does not join the flight from before the push
+		synctest.Wait()
+		if st := c.Stats(); st.Flights != 2 || st.Waits != 3 {
+			t.Errorf("%d flights waited %d times, want 2 and 3", st.Flights, st.Waits)
+		}
+		if ok, err := other.swap(t.Context(), "k", second, fr.encode(frame{
+			kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte(`"filled"`),
+		}), time.Minute); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		synctest.Wait()
+		get(t, c, "k", "filled")
+		if n := src.loads.Load(); n != 0 {
+			t.Errorf("%d loads, want none", n)
+		}
+	})
+}
+
+// TestManyCommandsOnFrozenServer: rueidis' queue never fills up, where callers
+// would wait without regard for their contexts.
+func TestManyCommandsOnFrozenServer(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	r := dial(t, RedisOptions{URL: srv.URL()})
+	l, err := r.connect() // with nobody to give it up
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	srv.Pause()
+	defer srv.Resume()
+	var wg sync.WaitGroup
+	for range 2000 {
+		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+			defer cancel()
+			if _, err := l.read(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("read = %v, want DeadlineExceeded", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := l.abandoned.Load(); n != maxInFlight || len(l.slots) != maxInFlight {
+		t.Errorf("%d commands are on their way, %d slots taken, want %d", n, len(l.slots), maxInFlight)
+	}
+}
+
+// TestAbandonedCommands: their slots are free again when the server answers.
+func TestAbandonedCommands(t *testing.T) {
+	t.Parallel()
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	l := r.current.Load().remote.(*link)
+	for range 2 * maxInFlight {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
+		_, _ = l.read(ctx, r.opts.Prefix+"k")
+		cancel()
+	}
+	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 && len(l.slots) == 0 }, "free slots")
+	if _, err := l.read(t.Context(), r.opts.Prefix+"k"); err != nil {
+		t.Error(err)
+	}
+	if r.current.Load().remote != remote(l) {
+		t.Error("a connection that answers was given up")
+	}
+}
+
+// TestKeyThatRedisRefuses: it does not keep this node from Redis, nor other
+// invalidations from the fleet.
+func TestKeyThatRedisRefuses(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~ok*", "&*", "+@all"); err != nil {
+		t.Fatal(err)
+	}
+	src := new(source)
+	o := RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://app:pw@", 1)}
+	ra := dial(t, o)
+	a, b := newCache(t, ra, src, Options{}), newCache(t, dial(t, o), src, Options{})
+	get(t, b, "ok", "ok@0")
+	src.change()
+	if err := a.Invalidate(t.Context(), "forbidden", "ok"); !errors.Is(err, ErrPending) {
+		t.Errorf("Invalidate = %v, want ErrPending", err)
+	}
+	sees(t, b, "ok", "ok@1")
+	lose(t, ra)
+	get(t, a, "ok", "ok@1")
+	servertest.Eventually(t, 10*time.Second, func() bool { return ra.Status().Pending == 1 }, "only the refused key to be left")
+}
+
+// TestOwnLeaseIsNotWaitedFor: whatever kept a flight from filling, the next one
+// of this node does not wait for it.
+func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	// again asks a second time, past the local tier.
+	again := func(t *testing.T, c *Cache[string, string]) {
+		t.Helper()
+		servertest.Eventually(t, 10*time.Second, func() bool {
+			return c.local.get("k", c.redis.current.Load(), c.redis.clock.now()) == nil
+		}, "the local entry to expire")
+		get(t, c, "k", "k@0")
+		if st := c.Stats(); st.Waits != 0 || st.Loads != 2 {
+			t.Errorf("want two loads and no wait: %+v", st)
+		}
+	}
+	const brief = 10 * time.Millisecond
+	t.Run("memory ran out between lease and fill", func(t *testing.T) {
+		t.Parallel()
+		srv := servertest.Redis(t)
+		src := new(source)
+		src.hook(nil, func(string) {
+			if _, err := srv.CLI("CONFIG", "SET", "maxmemory", "1"); err != nil {
+				t.Error(err)
+			}
+		})
+		c := newCache(t, dial(t, RedisOptions{URL: srv.URL(), MaxStale: brief}), src, Options{})
+		get(t, c, "k", "k@0")
+		if st := c.Stats(); st.RedisErrors == 0 {
+			t.Errorf("Redis took the fill: %+v", st)
+		}
+		if out, err := srv.CLI("EXISTS", "k"); strings.TrimSpace(out) != "0" || err != nil {
+			t.Errorf("EXISTS = %q, %v, want the lease gone", out, err)
+		}
+		again(t, c)
+	})
+	t.Run("the connection was lost during the load", func(t *testing.T) {
+		t.Parallel()
+		r := dial(t, RedisOptions{Prefix: newPrefix(t), MaxStale: brief})
+		src := new(source)
+		loading, goOn := make(chan struct{}), make(chan struct{})
+		var first atomic.Bool
+		src.hook(nil, func(string) {
+			if first.CompareAndSwap(false, true) {
+				close(loading)
+				<-goOn
+			}
+		})
+		c := newCache(t, r, src, Options{})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if v, err := c.Get(context.Background(), "k"); v != "k@0" || err != nil {
+				t.Errorf("Get = %q, %v", v, err)
+			}
+		}()
+		<-loading
+		lose(t, r)
+		close(goOn)
+		<-done
+		again(t, c)
+	})
+	t.Run("the codec panicked", func(t *testing.T) {
+		t.Parallel()
+		c := newCache(t, dial(t, RedisOptions{Prefix: newPrefix(t)}), new(source), Options{Codec: panicky{}})
+		for range 2 {
+			if _, err := c.Get(t.Context(), "k"); err == nil {
+				t.Error("no error")
+			}
+		}
+		if st := c.Stats(); st.Waits != 0 || st.Loads != 2 {
+			t.Errorf("want two loads and no wait: %+v", st)
+		}
+	})
+}
+
+// TestScriptsRefused: without scripts nothing can be filled, so Redis is not
+// used, and Status says why.
+func TestScriptsRefused(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	if _, err := srv.CLI("ACL", "SETUSER", "default", "-eval", "-evalsha"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Dial(RedisOptions{URL: srv.URL(), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
+	if err := r.Status().Err; !strings.Contains(err.Error(), "NOPERM") {
+		t.Errorf("Status.Err = %v, want NOPERM", err)
+	}
+	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
+}
+
+// TestRepliesStayDiscreet: Redis quotes the arguments of a command that it does
+// not know.
+func TestRepliesStayDiscreet(t *testing.T) {
+	t.Parallel()
+	const number, secret = "+17785550000", "s3cret"
+	var log lockedBuffer
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+
+	srv := servertest.Redis(t, "--rename-command", "UNLINK", "")
+	r := dial(t, RedisOptions{URL: srv.URL(), Logger: logger})
+	err := newCache(t, r, new(source), Options{}).Invalidate(t.Context(), number)
+	if !errors.Is(err, ErrPending) || !strings.Contains(err.Error(), "UNLINK") {
+		t.Errorf("Invalidate = %v, want ErrPending and the command's name", err)
+	}
+
+	srv = servertest.Redis(t, "--rename-command", "HELLO", "", "--rename-command", "AUTH", "")
+	r2, dialErr := Dial(RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://:"+secret+"@", 1), Logger: logger})
+	if dialErr != nil {
+		t.Fatal(dialErr)
+	}
+	servertest.Eventually(t, 10*time.Second, func() bool { return r2.Status().Err != nil }, "the error in Status")
+	r2.Close()
+	text := fmt.Sprint(err, r.Status().Err, r2.Status().Err, log.String())
+	if strings.Contains(text, number) || strings.Contains(text, secret) {
+		t.Errorf("an argument is quoted: %s", text)
+	}
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// TestLargeValues: as many as may be asked for at once do not make Redis cut
+// the connection, and larger ones are not put there.
+func TestLargeValues(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	size := maxPayload - 2 // JSON adds the quotes
+	load := LoaderFunc[string, string](func(_ context.Context, k string) (string, error) {
+		if k == "too large" {
+			return strings.Repeat("x", size+1), nil
+		}
+		return strings.Repeat("x", size), nil
+	})
+	r := dial(t, RedisOptions{URL: srv.URL()})
+	a := newCache(t, dial(t, RedisOptions{URL: srv.URL()}), load, Options{})
+	b := newCache(t, r, load, Options{})
+	before := r.current.Load()
+	const keys = 2 * maxInFlight
+	var wg sync.WaitGroup
+	for _, c := range []*Cache[string, string]{a, b} {
+		for i := range keys {
+			wg.Go(func() {
+				if _, err := c.Get(context.Background(), fmt.Sprint(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	if st := b.Stats(); st.RedisErrors != 0 || st.RedisHits != keys || r.current.Load() != before {
+		t.Errorf("the connection did not hold: %+v", st)
+	}
+	if _, err := b.Get(t.Context(), "too large"); err != nil {
+		t.Error(err)
+	}
+	if out, err := srv.CLI("EXISTS", "too large"); strings.TrimSpace(out) != "0" || err != nil {
+		t.Errorf("EXISTS = %q, %v, want too large a value kept out", out, err)
+	}
+}
+
+// TestEntriesDoNotKeepConnections: an entry may stay long after its session.
+func TestEntriesDoNotKeepConnections(t *testing.T) {
+	t.Parallel()
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	c := newCache(t, r, new(source), Options{})
+	get(t, c, "k", "k@0")
+	old := weak.Make(r.current.Load().remote.(*link))
+	lose(t, r)
+	servertest.Eventually(t, 20*time.Second, func() bool {
+		runtime.GC()
+		return old.Value() == nil
+	}, "the old connection to be collected")
+	if st := c.Stats(); st.Entries != 1 {
+		t.Errorf("%d entries, want the old one still there", st.Entries)
+	}
+}
+
+// TestNothingServedWhileClosing: a closed cache hears no news, so from then on
+// it serves nothing, however long its last load takes.
+func TestNothingServedWhileClosing(t *testing.T) {
+	t.Parallel()
+	src := new(source)
+	c := newCache(t, dial(t, RedisOptions{Prefix: newPrefix(t)}), src, Options{})
+	get(t, c, "k", "k@0")
+	hold := make(chan struct{})
+	src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
+	go c.Get(context.Background(), "slow") //nolint:errcheck // its answer does not matter
+	servertest.Eventually(t, 10*time.Second, func() bool { return src.loads.Load() == 2 }, "the slow load")
+	closing := make(chan struct{})
+	go func() {
+		defer close(closing)
+		c.Close()
+	}()
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		_, err := c.Get(t.Context(), "k")
+		return errors.Is(err, ErrClosed)
+	}, "ErrClosed")
+	close(hold)
+	<-closing
+}
+
+// TestCloseLoadsNothing: flights that wait when the cache is closed do not turn
+// to the loader.
+func TestCloseLoadsNothing(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	stranger := dial(t, RedisOptions{Prefix: prefix}).current.Load()
+	c := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{WaitForFill: time.Hour})
+	lease := framer{life: stranger.life, fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), time.Minute)
+	if _, err := stranger.remote.setIfAbsent(t.Context(), prefix+"k", lease, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	answer := make(chan error, 1)
+	go func() {
+		_, err := c.Get(context.Background(), "k")
+		answer <- err
+	}()
+	servertest.Eventually(t, 10*time.Second, func() bool { return c.Stats().Waits == 1 }, "the wait")
+	c.Close()
+	if err := <-answer; !errors.Is(err, ErrClosed) || src.loads.Load() != 0 {
+		t.Errorf("Get = %v after %d loads, want ErrClosed and none", err, src.loads.Load())
+	}
+}
+
+// TestTwoGenerations of a program, with two ideas of a type, share a Redis.
+func TestTwoGenerations(t *testing.T) {
+	t.Parallel()
+	o := RedisOptions{Prefix: newPrefix(t), MaxStale: time.Hour}
+	type next struct{ Value string }
+	var loads atomic.Int64
+	older := newCache(t, dial(t, o), LoaderFunc[string, string](func(context.Context, string) (string, error) {
+		loads.Add(1)
+		return "x", nil
+	}), Options{})
+	newer, err := New(dial(t, o), plain, LoaderFunc[string, next](func(context.Context, string) (next, error) {
+		loads.Add(1)
+		return next{"x"}, nil
+	}), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer newer.Close()
+	for range 100 {
+		get(t, older, "k", "x")
+		if v, err := newer.Get(t.Context(), "k"); v.Value != "x" || err != nil {
+			t.Fatalf("Get = %v, %v", v, err)
+		}
+	}
+	if n := loads.Load(); n != 2 {
+		t.Errorf("%d loads, want one for each generation", n)
+	}
+}
+
+// TestFarServer is 70 ms away in each direction, and its owner has said so.
+func TestFarServer(t *testing.T) {
+	t.Parallel()
+	r := dial(t, RedisOptions{URL: "redis://" + farAway(t, servertest.Redis(t).Addr(), 70*time.Millisecond) + "?dial_timeout=5s"})
+	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
+}
+
+// farAway returns the address of a proxy that delays every byte.
+func farAway(t *testing.T, addr string, delay time.Duration) string {
+	t.Helper()
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	t.Cleanup(func() {
+		front.Close()
+		wg.Wait()
+	})
+	forward := func(to, from net.Conn) {
+		defer to.Close()
+		defer from.Close()
+		b := make([]byte, 64<<10)
+		for {
+			n, err := from.Read(b)
+			if err != nil {
+				return
+			}
+			<-time.After(delay)
+			if _, err := to.Write(b[:n]); err != nil {
+				return
+			}
+		}
+	}
+	wg.Go(func() {
+		for {
+			near, err := front.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", addr)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			wg.Go(func() { forward(near, far) })
+			wg.Go(func() { forward(far, near) })
+		}
+	})
+	return front.Addr().String()
+}
+
+// TestCommandConnectionKilled: of the two connections that RESP2 needs, rueidis
+// reports the loss of one only.
+func TestCommandConnectionKilled(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	r := dial(t, RedisOptions{URL: srv.URL() + "?protocol=2", MaxStale: minTTL})
+	c := newCache(t, r, new(source), Options{})
+	get(t, c, "k", "k@0")
+	if _, err := srv.CLI("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		before := c.Stats()
+		n++
+		get(t, c, fmt.Sprint(n), fmt.Sprint(n, "@0"))
+		after := c.Stats()
+		return n > 1 && after.RedisErrors == before.RedisErrors && r.Status().Connected
+	}, "Redis to be used again")
+}
+
+// TestNobodyElseConnects: the shared connection that rueidis offers stays shut,
+// and a link that is not the current one restarts nothing.
+func TestNobodyElseConnects(t *testing.T) {
+	t.Parallel()
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	if err := r.client.Do(t.Context(), r.client.B().Ping().Build()).Error(); !errors.Is(err, errNoDial) {
+		t.Errorf("PING on a connection of rueidis' own = %v, want errNoDial", err)
+	}
+	before := r.current.Load()
+	r.restart(new(link))
+	if r.current.Load() != before {
+		t.Error("a link of the past began a session")
+	}
+}
