@@ -2,27 +2,12 @@ package tiered
 
 import (
 	"context"
-	"crypto/sha1"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/redis/rueidis"
-)
-
-// Redis counts a connection that has subscribed among those whose output it
-// bounds, at 32 MB by default, and cuts one that has more on the way. So there
-// are no more than maxInFlight commands at a time, and no larger values: 25 MB
-// together. (rueidis has room for 1,024 commands, and who asks for more waits
-// without regard for the context.)
-const (
-	maxInFlight = 256
-	maxPayload  = 100 << 10
 )
 
 // A link is one connection to Redis, from dial to loss. Commands, replies,
@@ -119,36 +104,6 @@ func (l *link) track(ctx context.Context) error {
 	return nil
 }
 
-// isReply reports whether err is Redis' own answer, not a lost connection.
-func isReply(err error) bool {
-	_, ok := errors.AsType[*rueidis.RedisError](err)
-	return ok
-}
-
-// discreet returns an error whose text repeats no argument of a command. Redis'
-// own text may: of a command it does not know it quotes all, AUTH included.
-func discreet(err error) error {
-	reply, ok := errors.AsType[*rueidis.RedisError](err)
-	if !ok {
-		return err
-	}
-	// rueidis has cut the code off where it is ERR.
-	text, _, _ := strings.Cut(reply.Error(), ", with args")
-	if strings.HasPrefix(text, "unknown command") {
-		return replyError(text)
-	}
-	code, _, _ := strings.Cut(text, " ") // WRONGPASS, NOPERM, OOM, …
-	if code != strings.ToUpper(code) {
-		code = "ERR"
-	}
-	return replyError(code)
-}
-
-// A replyError is what Redis answered: the connection is fine.
-type replyError string
-
-func (e replyError) Error() string { return "Redis answered " + string(e) }
-
 func runID(info string) string {
 	for line := range strings.Lines(info) {
 		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
@@ -162,74 +117,6 @@ func runID(info string) string {
 func (l *link) close() {
 	l.line.hangUp()
 	l.client.Close()
-}
-
-// checked passes on err, discreetly, and gives the link up if it says that a
-// connection is gone: of two, rueidis tells us only about the one that carries
-// pub/sub.
-func (l *link) checked(err error) error {
-	if err != nil && !isReply(err) && !isAbandoned(err) {
-		l.line.hangUp()
-	}
-	return discreet(err)
-}
-
-// isAbandoned reports whether err says that a context ended, not the command.
-func isAbandoned(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
-}
-
-// reserve waits for room for one more command, until ctx ends.
-func (l *link) reserve(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	select {
-	case l.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// release gives up the room of a command that returned err; not if a reply to
-// it may still come.
-func (l *link) release(err error) {
-	if !isAbandoned(err) {
-		<-l.slots
-		return
-	}
-	l.abandoned.Add(1)
-	select {
-	case l.stalled <- struct{}{}:
-	default: // supervise knows
-	}
-}
-
-// send sends commands and waits for their replies until ctx ends.
-func (l *link) send(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
-	if err := l.reserve(ctx); err != nil {
-		return slices.Repeat([]rueidis.RedisResult{rueidis.NewErrorResult(err)}, len(commands))
-	}
-	res := l.client.DoMulti(ctx, commands...)
-	l.release(res[len(res)-1].NonRedisError())
-	return res
-}
-
-// revive asks for a sign of life after commands were abandoned. Replies come in
-// order: when this one is here, so are those of all that were sent before.
-func (l *link) revive(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pingEvery)
-	defer cancel()
-	n := l.abandoned.Load()
-	if err := l.client.Do(ctx, l.client.B().Ping().Build()).Error(); err != nil {
-		return err
-	}
-	l.abandoned.Add(-n)
-	for range n {
-		<-l.slots
-	}
-	return nil
 }
 
 func (l *link) channel() string { return l.redis.opts.Prefix + purgeChannel }
@@ -265,117 +152,4 @@ func (l *link) onMessage(m rueidis.PubSubMessage) {
 			c.purged(key)
 		}
 	}
-}
-
-func (l *link) read(ctx context.Context, key string) ([]byte, error) {
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	if err := l.reserve(ctx); err != nil {
-		return nil, err
-	}
-	res := l.client.Do(ctx, l.client.B().Get().Key(key).Build())
-	l.release(res.NonRedisError())
-	return l.bytesOrNil(res)
-}
-
-func (l *link) setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	b := l.client.B()
-	// The write ends this node's registration (rule 1), so the read comes last.
-	res := l.send(ctx,
-		b.Set().Key(key).Value(rueidis.BinaryString(value)).Nx().PxMilliseconds(ttl.Milliseconds()).Build(),
-		b.Get().Key(key).Build())
-	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
-		return nil, l.checked(err)
-	}
-	return l.bytesOrNil(res[1])
-}
-
-func (l *link) swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error) {
-	done, err := l.script(ctx, swapScript, key, rueidis.BinaryString(old), rueidis.BinaryString(value),
-		strconv.FormatInt(ttl.Milliseconds(), 10)).AsBool()
-	return done, l.checked(err)
-}
-
-func (l *link) drop(ctx context.Context, key string, old []byte) error {
-	return l.checked(l.script(ctx, dropScript, key, rueidis.BinaryString(old)).Error())
-}
-
-func (l *link) invalidate(ctx context.Context, keys []string) error {
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	b := l.client.B()
-	var commands []rueidis.Completed
-	for some := range slices.Chunk(keys, batchKeys) {
-		message := rueidis.BinaryString(purge{node: l.redis.node, keys: some}.encode())
-		commands = append(commands,
-			b.Unlink().Key(some...).Build(),
-			b.Publish().Channel(l.channel()).Message(message).Build())
-	}
-	for _, res := range l.send(ctx, commands...) {
-		if err := res.Error(); err != nil {
-			return l.checked(err)
-		}
-	}
-	return nil
-}
-
-// deadline bounds a command. The reply may still come later; rueidis drops it.
-func (l *link) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, l.redis.opts.Timeout)
-}
-
-// bytesOrNil returns the bytes of a reply, or nil if there is no such key.
-func (l *link) bytesOrNil(res rueidis.RedisResult) ([]byte, error) {
-	b, err := res.AsBytes()
-	switch {
-	case rueidis.IsRedisNil(err):
-		return nil, nil
-	case err != nil:
-		return nil, l.checked(err)
-	case b == nil:
-		return []byte{}, nil // an empty string is not the same as no key
-	}
-	return b, nil
-}
-
-type script struct{ body, sha string }
-
-func newScript(body string) script {
-	sum := sha1.Sum([]byte(body))
-	return script{body, hex.EncodeToString(sum[:])}
-}
-
-var (
-	// The last call is there because it reads: the SET before it ended this
-	// node's registration for the key.
-	swapScript = newScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('STRLEN', KEYS[1])
-return 1`)
-
-	dropScript = newScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1`)
-)
-
-// batchKeys bounds the keys of one UNLINK and one purge: a larger command
-// would hold up the server and every connection that gets the purge.
-const batchKeys = 500
-
-// script runs s, and sends its text only to a server that does not know it.
-// Redis pushes what a command changed after the reply to that command. The
-// PING behind it is answered later still, so that the push has been handled
-// when script returns (rule 2).
-func (l *link) script(ctx context.Context, s script, key string, args ...string) rueidis.RedisResult {
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	b := l.client.B()
-	res := l.send(ctx, b.Evalsha().Sha1(s.sha).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
-	if e, ok := rueidis.IsRedisErr(res[0].Error()); ok && e.IsNoScript() {
-		res = l.send(ctx, b.Eval().Script(s.body).Numkeys(1).Key(key).Arg(args...).Build(), b.Ping().Build())
-	}
-	return res[0]
 }

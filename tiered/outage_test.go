@@ -1,15 +1,10 @@
 package tiered
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
-	"net"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -178,54 +173,6 @@ func TestTwoFlightsWait(t *testing.T) {
 	})
 }
 
-// TestManyCommandsOnFrozenServer: rueidis' queue never fills up, where callers
-// would wait without regard for their contexts.
-func TestManyCommandsOnFrozenServer(t *testing.T) {
-	t.Parallel()
-	srv := servertest.Redis(t)
-	r := dial(t, RedisOptions{URL: srv.URL()})
-	l, err := r.connect() // with nobody to give it up
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.close()
-	srv.Pause()
-	defer srv.Resume()
-	var wg sync.WaitGroup
-	for range 2000 {
-		wg.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
-			defer cancel()
-			if _, err := l.read(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("read = %v, want DeadlineExceeded", err)
-			}
-		})
-	}
-	wg.Wait()
-	if n := l.abandoned.Load(); n != maxInFlight || len(l.slots) != maxInFlight {
-		t.Errorf("%d commands are on their way, %d slots taken, want %d", n, len(l.slots), maxInFlight)
-	}
-}
-
-// TestAbandonedCommands: their slots are free again when the server answers.
-func TestAbandonedCommands(t *testing.T) {
-	t.Parallel()
-	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
-	l := r.current.Load().remote.(*link)
-	for range 2 * maxInFlight {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
-		_, _ = l.read(ctx, r.opts.Prefix+"k")
-		cancel()
-	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 && len(l.slots) == 0 }, "free slots")
-	if _, err := l.read(t.Context(), r.opts.Prefix+"k"); err != nil {
-		t.Error(err)
-	}
-	if r.current.Load().remote != remote(l) {
-		t.Error("a connection that answers was given up")
-	}
-}
-
 // TestKeyThatRedisRefuses: it does not keep this node from Redis, nor other
 // invalidations from the fleet.
 func TestKeyThatRedisRefuses(t *testing.T) {
@@ -324,110 +271,6 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 	})
 }
 
-// TestScriptsRefused: without scripts nothing can be filled, so Redis is not
-// used, and Status says why.
-func TestScriptsRefused(t *testing.T) {
-	t.Parallel()
-	srv := servertest.Redis(t)
-	if _, err := srv.CLI("ACL", "SETUSER", "default", "-eval", "-evalsha"); err != nil {
-		t.Fatal(err)
-	}
-	r, err := Dial(RedisOptions{URL: srv.URL(), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
-	if err := r.Status().Err; !strings.Contains(err.Error(), "NOPERM") {
-		t.Errorf("Status.Err = %v, want NOPERM", err)
-	}
-	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
-}
-
-// TestRepliesStayDiscreet: Redis quotes the arguments of a command that it does
-// not know.
-func TestRepliesStayDiscreet(t *testing.T) {
-	t.Parallel()
-	const number, secret = "+17785550000", "s3cret"
-	var log lockedBuffer
-	logger := slog.New(slog.NewTextHandler(&log, nil))
-
-	srv := servertest.Redis(t, "--rename-command", "UNLINK", "")
-	r := dial(t, RedisOptions{URL: srv.URL(), Logger: logger})
-	err := newCache(t, r, new(source), Options{}).Invalidate(t.Context(), number)
-	if !errors.Is(err, ErrPending) || !strings.Contains(err.Error(), "UNLINK") {
-		t.Errorf("Invalidate = %v, want ErrPending and the command's name", err)
-	}
-
-	srv = servertest.Redis(t, "--rename-command", "HELLO", "", "--rename-command", "AUTH", "")
-	r2, dialErr := Dial(RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://:"+secret+"@", 1), Logger: logger})
-	if dialErr != nil {
-		t.Fatal(dialErr)
-	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return r2.Status().Err != nil }, "the error in Status")
-	r2.Close()
-	text := fmt.Sprint(err, r.Status().Err, r2.Status().Err, log.String())
-	if strings.Contains(text, number) || strings.Contains(text, secret) {
-		t.Errorf("an argument is quoted: %s", text)
-	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-// TestLargeValues: as many as may be asked for at once do not make Redis cut
-// the connection, and larger ones are not put there.
-func TestLargeValues(t *testing.T) {
-	t.Parallel()
-	srv := servertest.Redis(t)
-	size := maxPayload - 2 // JSON adds the quotes
-	load := LoaderFunc[string, string](func(_ context.Context, k string) (string, error) {
-		if k == "too large" {
-			return strings.Repeat("x", size+1), nil
-		}
-		return strings.Repeat("x", size), nil
-	})
-	r := dial(t, RedisOptions{URL: srv.URL()})
-	a := newCache(t, dial(t, RedisOptions{URL: srv.URL()}), load, Options{})
-	b := newCache(t, r, load, Options{})
-	before := r.current.Load()
-	const keys = 2 * maxInFlight
-	var wg sync.WaitGroup
-	for _, c := range []*Cache[string, string]{a, b} {
-		for i := range keys {
-			wg.Go(func() {
-				if _, err := c.Get(context.Background(), fmt.Sprint(i)); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		wg.Wait()
-	}
-	if st := b.Stats(); st.RedisErrors != 0 || st.RedisHits != keys || r.current.Load() != before {
-		t.Errorf("the connection did not hold: %+v", st)
-	}
-	if _, err := b.Get(t.Context(), "too large"); err != nil {
-		t.Error(err)
-	}
-	if out, err := srv.CLI("EXISTS", "too large"); strings.TrimSpace(out) != "0" || err != nil {
-		t.Errorf("EXISTS = %q, %v, want too large a value kept out", out, err)
-	}
-}
-
 // TestEntriesDoNotKeepConnections: an entry may stay long after its session.
 func TestEntriesDoNotKeepConnections(t *testing.T) {
 	t.Parallel()
@@ -519,93 +362,5 @@ func TestTwoGenerations(t *testing.T) {
 	}
 	if n := loads.Load(); n != 2 {
 		t.Errorf("%d loads, want one for each generation", n)
-	}
-}
-
-// TestFarServer is 70 ms away in each direction, and its owner has said so.
-func TestFarServer(t *testing.T) {
-	t.Parallel()
-	r := dial(t, RedisOptions{URL: "redis://" + farAway(t, servertest.Redis(t).Addr(), 70*time.Millisecond) + "?dial_timeout=5s"})
-	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
-}
-
-// farAway returns the address of a proxy that delays every byte.
-func farAway(t *testing.T, addr string, delay time.Duration) string {
-	t.Helper()
-	front, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() {
-		front.Close()
-		wg.Wait()
-	})
-	forward := func(to, from net.Conn) {
-		defer to.Close()
-		defer from.Close()
-		b := make([]byte, 64<<10)
-		for {
-			n, err := from.Read(b)
-			if err != nil {
-				return
-			}
-			<-time.After(delay)
-			if _, err := to.Write(b[:n]); err != nil {
-				return
-			}
-		}
-	}
-	wg.Go(func() {
-		for {
-			near, err := front.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", addr)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			wg.Go(func() { forward(near, far) })
-			wg.Go(func() { forward(far, near) })
-		}
-	})
-	return front.Addr().String()
-}
-
-// TestCommandConnectionKilled: of the two connections that RESP2 needs, rueidis
-// reports the loss of one only.
-func TestCommandConnectionKilled(t *testing.T) {
-	t.Parallel()
-	srv := servertest.Redis(t)
-	r := dial(t, RedisOptions{URL: srv.URL() + "?protocol=2", MaxStale: minTTL})
-	c := newCache(t, r, new(source), Options{})
-	get(t, c, "k", "k@0")
-	if _, err := srv.CLI("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"); err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	servertest.Eventually(t, 10*time.Second, func() bool {
-		before := c.Stats()
-		n++
-		get(t, c, fmt.Sprint(n), fmt.Sprint(n, "@0"))
-		after := c.Stats()
-		return n > 1 && after.RedisErrors == before.RedisErrors && r.Status().Connected
-	}, "Redis to be used again")
-}
-
-// TestNobodyElseConnects: the shared connection that rueidis offers stays shut,
-// and a link that is not the current one restarts nothing.
-func TestNobodyElseConnects(t *testing.T) {
-	t.Parallel()
-	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
-	if err := r.client.Do(t.Context(), r.client.B().Ping().Build()).Error(); !errors.Is(err, errNoDial) {
-		t.Errorf("PING on a connection of rueidis' own = %v, want errNoDial", err)
-	}
-	before := r.current.Load()
-	r.restart(new(link))
-	if r.current.Load() != before {
-		t.Error("a link of the past began a session")
 	}
 }

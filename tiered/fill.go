@@ -1,0 +1,152 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// redisFailed goes on without Redis.
+func (f *flight[K, V]) redisFailed(ctx context.Context) outcome[V] {
+	f.cache.counters.redisErrors.Add(1)
+	return f.loadAlone(ctx)
+}
+
+// loadAlone asks the loader without filling Redis. Nothing is sure to tell
+// this node of the next change, so the result is kept for MaxStale at most.
+func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
+	if err := ctx.Err(); err != nil { // the cache was closed meanwhile
+		return outcome[V]{err: err}
+	}
+	began := f.cache.redis.clock.now()
+	out := f.load(ctx)
+	f.keepLoaded(out, began)
+	return out
+}
+
+// keepLoaded keeps the outcome of a load that is not in Redis.
+func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
+	bound := min(f.session.keepFor, f.cache.redis.opts.MaxStale)
+	f.keep(out, after(began, min(f.cache.ttl(out), bound)))
+}
+
+// loadAndFill asks the loader and stores what it says in both tiers. Redis
+// takes it only while the lease is in place: an invalidation since has removed
+// the lease, and then neither tier keeps what may be older.
+func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V] {
+	c := f.cache
+	filled := false
+	defer func() { // also when the codec panics
+		if !filled {
+			f.dropLease(ctx, lease)
+		}
+	}()
+	began, written := c.redis.clock.now(), time.Now()
+	out := f.load(ctx)
+	ttl := c.ttl(out)
+	left := ttl - time.Duration(c.redis.clock.now()-began)
+	if out.failed() || left < time.Millisecond {
+		return out
+	}
+	fr := frame{kind: kindAbsent, written: written, ttl: ttl}
+	if out.err == nil {
+		fr.kind = kindValue
+		var err error
+		if fr.payload, err = c.opts.Codec.Marshal(out.value); err != nil || len(fr.payload) > maxPayload {
+			c.counters.undecodable.Add(1)
+			f.keepLoaded(out, began)
+			return out
+		}
+	}
+	c.tickets.expectEcho(f.ticket)
+	ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left)
+	if err != nil {
+		c.counters.redisErrors.Add(1)
+		f.keepLoaded(out, began)
+		return out
+	}
+	filled = true // or the lease was gone before
+	if !ok {
+		c.counters.refused.Add(1)
+		return out
+	}
+	f.keep(out, after(began, ttl))
+	return out
+}
+
+// dropLease lets other nodes load at once, even if ctx has ended. If Redis
+// cannot be reached the lease ends by itself after LoadTimeout.
+func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) {
+	if f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease) != nil {
+		f.cache.counters.redisErrors.Add(1)
+	}
+}
+
+// keep stores an outcome in the local tier until the monotonic time expires,
+// if the ticket is still good.
+func (f *flight[K, V]) keep(out outcome[V], expires int64) {
+	c := f.cache
+	if out.failed() || f.session.keepFor == 0 || expires <= c.redis.clock.now() {
+		return
+	}
+	e := f.ticket
+	e.value, e.absent = out.value, out.err != nil
+	if !c.tickets.commit(e, expires) {
+		c.counters.refused.Add(1)
+		return
+	}
+	f.ticket = nil
+	for _, old := range c.local.add(f.key, e) {
+		c.tickets.release(old)
+	}
+}
+
+// failed reports whether there is no answer: ErrNotFound is one.
+func (out outcome[V]) failed() bool {
+	return out.err != nil && !errors.Is(out.err, ErrNotFound)
+}
+
+// ttl returns how long an outcome may live, from the beginning of its load.
+func (c *Cache[K, V]) ttl(out outcome[V]) time.Duration {
+	if out.err != nil {
+		return jittered(c.opts.AbsentTTL)
+	}
+	return jittered(c.opts.TTL)
+}
+
+// load calls the loader on a goroutine of its own: one that ignores its
+// context keeps only that one waiting, and one that panics or exits is an
+// error like any other.
+func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
+	c := f.cache
+	c.counters.loads.Add(1)
+	ctx, cancel := context.WithTimeout(ctx, c.opts.LoadTimeout)
+	defer cancel()
+	done := make(chan outcome[V], 1)
+	c.work.Go(func() { // the flight has begun, so Close waits already
+		out := outcome[V]{source: SourceLoader, err: new(PanicError)}
+		defer func() {
+			if p := recover(); p != nil {
+				out.err = &PanicError{Value: p, Stack: debug.Stack()}
+			}
+			done <- out
+		}()
+		out.value, out.err = c.loader.Load(ctx, f.key)
+	})
+	var out outcome[V]
+	select {
+	case out = <-done:
+	case <-ctx.Done():
+		out = outcome[V]{source: SourceLoader, err: ctx.Err()}
+	}
+	switch {
+	case errors.Is(out.err, ErrNotFound):
+		out = outcome[V]{source: SourceLoader, err: ErrNotFound}
+	case out.err != nil:
+		c.counters.loadErrors.Add(1)
+		out = outcome[V]{source: SourceLoader, err: fmt.Errorf("tiered: load %s: %w", c.keys.Name, out.err)}
+	}
+	return out
+}

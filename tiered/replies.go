@@ -1,0 +1,54 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/redis/rueidis"
+)
+
+// isReply reports whether err is Redis' own answer, not a lost connection.
+func isReply(err error) bool {
+	_, ok := errors.AsType[*rueidis.RedisError](err)
+	return ok
+}
+
+// discreet returns an error whose text repeats no argument of a command. Redis'
+// own text may: of a command it does not know it quotes all, AUTH included.
+func discreet(err error) error {
+	reply, ok := errors.AsType[*rueidis.RedisError](err)
+	if !ok {
+		return err
+	}
+	// rueidis has cut the code off where it is ERR.
+	text, _, _ := strings.Cut(reply.Error(), ", with args")
+	if strings.HasPrefix(text, "unknown command") {
+		return replyError(text)
+	}
+	code, _, _ := strings.Cut(text, " ") // WRONGPASS, NOPERM, OOM, …
+	if code != strings.ToUpper(code) {
+		code = "ERR"
+	}
+	return replyError(code)
+}
+
+// A replyError is what Redis answered: the connection is fine.
+type replyError string
+
+func (e replyError) Error() string { return "Redis answered " + string(e) }
+
+// checked passes on err, discreetly, and gives the link up if it says that a
+// connection is gone: of two, rueidis tells us only about the one that carries
+// pub/sub.
+func (l *link) checked(err error) error {
+	if err != nil && !isReply(err) && !isAbandoned(err) {
+		l.line.hangUp()
+	}
+	return discreet(err)
+}
+
+// isAbandoned reports whether err says that a context ended, not the command.
+func isAbandoned(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
