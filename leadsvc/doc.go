@@ -19,7 +19,11 @@
 // commit and before it returns. From then on this node returns the new row,
 // and the others do within tiered.RedisOptions.MaxStale, in practice within a
 // millisecond. A write that has begun is carried through to its invalidation
-// even when its caller stops waiting.
+// even when its caller stops waiting; only one that the database keeps waiting,
+// for a lock say, is given up two seconds later. Writes never use all
+// connections: at least a quarter is left to reads, where there is more than
+// one. A write that finds no room waits for it, under the context of its
+// caller.
 //
 // # When things fail
 //
@@ -32,10 +36,11 @@
 //
 // A change that this package does not make, by SQL or another program, shows
 // when the entry expires, unless [Service.InvalidateLeadCaches] or
-// [Service.InvalidateOrganizationCache] is called. So does a change whose
-// connection to Postgres broke before the answer arrived: nobody knows whether
-// it was made. Other nodes cannot hear of a change while this one is cut off
-// from Redis.
+// [Service.InvalidateOrganizationCache] is called. A change whose connection to
+// Postgres broke before the answer arrived is invalidated at once, as if it had
+// been made; if the database makes it only later, it shows when the entry
+// expires. Other nodes cannot hear of a change while this one is cut off from
+// Redis.
 //
 // Errors and logs hold no phone number and no key.
 package leadsvc

@@ -11,8 +11,8 @@ var (
 	// ErrNotFound is returned when the database has no such row.
 	ErrNotFound = tiered.ErrNotFound
 
-	// ErrInvalidPhone is returned for a phone number without any digit, or
-	// with more than 15.
+	// ErrInvalidPhone is returned for a phone number that [ParsePhone] does
+	// not take.
 	ErrInvalidPhone = errors.New("leadsvc: invalid phone number")
 
 	// ErrUnknownOrganization is returned when a lead is to belong to an
@@ -35,6 +35,7 @@ var (
 	// told when Redis is back.
 	ErrPending = tiered.ErrPending
 
-	// ErrClosed is returned by every method after [Service.Close].
+	// ErrClosed is returned by every method after [Service.Close], unless an
+	// argument is invalid in itself.
 	ErrClosed = tiered.ErrClosed
 )

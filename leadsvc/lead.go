@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
+
+	"leadcache/pg"
 )
 
 // FindOrCreateLead returns the lead of an organization that has this phone
@@ -13,9 +16,10 @@ import (
 // ask for the same lead at once, one is made and all get that one.
 //
 // A number that is none is [ErrInvalidPhone], an organization that does not
-// exist [ErrUnknownOrganization]; neither is remembered. When ctx ends the
+// exist [ErrUnknownOrganization]; neither is remembered. A number as it was
+// given that is too long for an old column is [ErrInvalid]. When ctx ends the
 // caller is answered at once, and a lead that is being made is made all the
-// same.
+// same unless the database keeps it waiting.
 func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (Lead, error) {
 	number, err := ParsePhone(phone)
 	if err != nil {
@@ -46,31 +50,6 @@ func (s *Service) loadLead(ctx context.Context, key leadKey) (Lead, error) {
 	return s.db.LeadByPhone(ctx, key.org, key.phone.String())
 }
 
-// createLead makes the lead once for all who wait for it on this node; the
-// database sees to it that the other nodes get the same one.
-func (s *Service) createLead(ctx context.Context, phone string, key leadKey) (Lead, error) {
-	done := s.creations.DoChan(key.phone.String()+":"+key.org, func() (any, error) {
-		ctx, end, err := s.beginWrite(ctx)
-		if err != nil {
-			return Lead{}, err
-		}
-		defer end()
-		lead, _, err := s.db.CreateLead(ctx, key.org, phone, key.phone.String())
-		if err == nil || errors.Is(err, ErrUnknownOrganization) {
-			// Every node forgets that there was no such lead: now there is
-			// one, or the organization may be made next.
-			s.invalidateLeads(ctx, key)
-		}
-		return lead, err
-	})
-	select {
-	case out := <-done:
-		return out.Val.(Lead), out.Err
-	case <-ctx.Done():
-		return Lead{}, ctx.Err()
-	}
-}
-
 // UpdateLead changes a lead and returns the new row. Before it returns, all
 // that is remembered of the lead is invalidated on every node, under the phone
 // number and organization it had and under those it has now.
@@ -80,40 +59,79 @@ func (s *Service) createLead(ctx context.Context, phone string, key leadKey) (Le
 // the organization has, [ErrUnknownOrganization] if the new organization does
 // not exist, and [ErrInvalid] for any other value that is not allowed. When
 // ctx ends the caller is answered at once, and a change that has begun is made
-// and invalidated all the same.
+// and invalidated all the same unless the database keeps it waiting.
 func (s *Service) UpdateLead(ctx context.Context, leadID string, changes LeadChanges) (Lead, error) {
 	if number, ok := changes.PhoneNumber.Value(); ok {
 		if _, err := ParsePhone(number); err != nil {
 			return Lead{}, err
 		}
 	}
-	return write(ctx, s, func(ctx context.Context) (Lead, error) {
-		before, after, err := s.db.UpdateLead(ctx, leadID, changes)
-		if err != nil {
-			return Lead{}, err
-		}
-		keys := storedKeys(before.PhoneNumberNormalized, before.OrganizationID)
-		if after.PhoneNumberNormalized != before.PhoneNumberNormalized || after.OrganizationID != before.OrganizationID {
-			keys = append(keys, storedKeys(after.PhoneNumberNormalized, after.OrganizationID)...)
-		}
-		s.invalidateLeads(ctx, keys...)
-		return after, nil
-	})
+	return start(ctx, s.writer, func(ctx context.Context) (Lead, error) {
+		return s.updateLead(ctx, leadID, changes)
+	}).wait(ctx)
 }
 
-// storedKeys returns the key under which the cache would have a row: one, or
-// none for a row of another program whose number is none.
-func storedKeys(normalized, orgID string) []leadKey {
-	number, err := ParsePhone(normalized)
+func (s *Service) updateLead(ctx context.Context, leadID string, changes LeadChanges) (Lead, error) {
+	// Were the answer to the change lost, nothing would tell which keys to
+	// invalidate, and the database may not answer again soon.
+	known, err := s.db.LeadRef(ctx, leadID)
 	if err != nil {
-		return nil
+		return Lead{}, err
 	}
-	return []leadKey{{number, orgID}}
+	before, after, err := s.db.UpdateLead(ctx, leadID, changes)
+	switch {
+	case err == nil:
+		s.invalidateLeads(ctx, storedKeys(before, refOf(after))...)
+	case !refused(err):
+		s.invalidateLeads(ctx, storedKeys(known, target(known, changes))...)
+	}
+	return after, err
+}
+
+// refused says whether err is an answer of the database, and so the lead as it
+// was.
+func refused(err error) bool {
+	for _, answer := range []error{ErrNotFound, ErrInvalid, ErrConflict, ErrUnknownOrganization} {
+		if errors.Is(err, answer) {
+			return true
+		}
+	}
+	return false
+}
+
+func refOf(l Lead) pg.LeadRef {
+	return pg.LeadRef{OrganizationID: l.OrganizationID, PhoneNumberNormalized: l.PhoneNumberNormalized}
+}
+
+// target returns what changes make of ref. The phone number is not normalized,
+// which makes no difference to [storedKeys].
+func target(ref pg.LeadRef, changes LeadChanges) pg.LeadRef {
+	if number, ok := changes.PhoneNumber.Value(); ok {
+		ref.PhoneNumberNormalized = number
+	}
+	if orgID, ok := changes.OrganizationID.Value(); ok {
+		ref.OrganizationID = orgID
+	}
+	return ref
+}
+
+// storedKeys returns the keys under which the cache would have these rows. It
+// has no row of another program whose number or organization is none.
+func storedKeys(refs ...pg.LeadRef) (keys []leadKey) {
+	for _, ref := range refs {
+		number, err := ParsePhone(ref.PhoneNumberNormalized)
+		key := leadKey{number, ref.OrganizationID}
+		if err == nil && key.org != "" && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // InvalidateLeadCaches makes every node forget what it remembers of a lead. It
-// is for those who changed the row by other means. [ErrPending] means that the
-// other nodes do not know yet; a phone number that is none is
+// is for those who changed the row by other means. The number and organization
+// say it all as yet: nothing is remembered by leadID. [ErrPending] means that
+// the other nodes do not know yet; a phone number that is none is
 // [ErrInvalidPhone].
 func (s *Service) InvalidateLeadCaches(ctx context.Context, leadID, phone, orgID string) error {
 	number, err := ParsePhone(phone)

@@ -2,7 +2,9 @@ package leadsvc_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +23,7 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 
 const (
 	defaultOrg = "b0c1b1c1-0000-0000-0000-000000000001"
+	otherOrg   = "b0c1b1c1-0000-0000-0000-000000000002"
 	noOrg      = "b0c1b1c1-0000-0000-0000-00000000dead"
 	phone      = "+17786528784"
 	digits     = "17786528784"
@@ -38,12 +41,35 @@ type fleet struct {
 	prefix      string
 	redis       rueidis.Client // past the nodes
 	sql         *pgx.Conn      // past the nodes
+	watcher     *pgx.Conn      // what sql cannot see while it holds a lock
 }
+
+// fleets are on tables as this project makes them, and on those of the old
+// service.
+var fleets = map[string]func(testing.TB) *fleet{"text ids": newFleet, "uuid ids": newOldFleet}
 
 func newFleet(t testing.TB) *fleet {
 	t.Helper()
+	return fleetOn(t, "")
+}
+
+// newOldFleet returns a fleet on a database that the old service made.
+func newOldFleet(t testing.TB) *fleet {
+	t.Helper()
+	tables, err := os.ReadFile("../pg/testdata/old_tables.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fleetOn(t, string(tables))
+}
+
+// fleetOn returns a fleet on a database where sql was run before Migrate.
+func fleetOn(t testing.TB, sql string) *fleet {
+	t.Helper()
 	f := &fleet{redisURL: servertest.RedisURL(t), databaseURL: servertest.Schema(t, servertest.DatabaseURL(t))}
 	f.prefix = servertest.Prefix(t, f.redisURL)
+	f.sql, f.watcher = f.connect(t), f.connect(t)
+	f.exec(t, sql)
 	if err := f.openDB(t).Migrate(t.Context()); err != nil {
 		t.Fatalf("Migrate: %v", err)
 	}
@@ -56,11 +82,17 @@ func newFleet(t testing.TB) *fleet {
 		t.Fatal(err)
 	}
 	t.Cleanup(f.redis.Close)
-	if f.sql, err = pgx.Connect(t.Context(), f.databaseURL); err != nil {
+	return f
+}
+
+func (f *fleet) connect(t testing.TB) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), f.databaseURL)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.sql.Close(context.Background()) })
-	return f
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
 }
 
 func (f *fleet) openDB(t testing.TB) *pg.DB {
@@ -134,6 +166,32 @@ func (f *fleet) lockLeads(t testing.TB) (unlock func()) {
 		if err := tx.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// blocked returns how many statements of nodes wait for what lockLeads holds.
+func (f *fleet) blocked(t testing.TB) (n int) {
+	t.Helper()
+	const sql = `SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))`
+	if err := f.watcher.QueryRow(t.Context(), sql, f.sql.PgConn().PID()).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// abandon calls do with a context that ends as soon as a statement of do waits
+// for lockLeads, and fails unless do says so.
+func (f *fleet) abandon(t testing.TB, do func(context.Context) error) {
+	t.Helper()
+	waiting := f.blocked(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- do(ctx) }()
+	servertest.Eventually(t, soon, func() bool { return f.blocked(t) > waiting }, "the write to reach the database")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("a caller who left: %v, want context.Canceled", err)
 	}
 }
 

@@ -11,11 +11,19 @@ import (
 // digits when both are normalized, else the default one. The answer is
 // remembered under the number as it is given, whatever it was.
 //
+// A number without digits is nobody's but the default organization's. One of
+// fewer than five, which is no short code yet, must match exactly: "agent5"
+// and "ext. 5" have the same digits and are different.
+//
 // It is [ErrNoDefaultOrganization] if the default one does not exist. That,
 // and a failure of the database, is not remembered.
 func (s *Service) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
 	return s.organizations.Get(ctx, number)
 }
+
+// minTelling is how many digits tell a number whatever stands between them:
+// those of the shortest short code.
+const minTelling = 5
 
 // loadOrganization is the loader of the organization cache. Only "no such row"
 // leads from one step to the next; it never leads out, as the cache would take
@@ -25,7 +33,7 @@ func (s *Service) loadOrganization(ctx context.Context, number string) (Organiza
 	if !errors.Is(err, ErrNotFound) {
 		return org, err
 	}
-	if phone, err := ParsePhone(number); err == nil {
+	if phone, err := ParsePhone(number); err == nil && phone.n >= minTelling {
 		org, err := s.db.OrganizationByNormalizedPhone(ctx, phone.String())
 		if !errors.Is(err, ErrNotFound) {
 			return org, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"leadcache/leadsvc"
 )
@@ -33,7 +34,7 @@ func TestParsePhone(t *testing.T) {
 		{"123456789012345", "123456789012345"},
 		{"٠١٢ 5", "5"}, // other digits than ASCII's are dropped
 		{"７７８6", "6"},
-		{"5\xff\x00", "5"},
+		{strings.Repeat("x", 254) + "5", "5"},
 		{"client:agent7", "7"},
 	} {
 		got, err := leadsvc.ParsePhone(test.in)
@@ -47,6 +48,7 @@ func TestParsePhone(t *testing.T) {
 	for _, in := range []string{
 		"", " ", "anonymous", "restricted", "Unknown", "+", "٠١٢", "七七八", "1234567890123456",
 		"+1 778 652 8784 ext 12345", strings.Repeat("7", 10_000), strings.Repeat("x", 10_000), "\x00", "\xff\xfe",
+		"7786528784\x00", "778652\xff8785", strings.Repeat("z", 255) + "5",
 	} {
 		got, err := leadsvc.ParsePhone(in)
 		if !errors.Is(err, leadsvc.ErrInvalidPhone) || got != (leadsvc.Phone{}) {
@@ -93,7 +95,8 @@ func FuzzParsePhone(f *testing.F) {
 				want.WriteRune(r)
 			}
 		}
-		rule, valid := want.String(), want.Len() > 0 && want.Len() <= 15
+		rule, valid := want.String(), want.Len() > 0 && want.Len() <= 15 &&
+			len(s) <= 255 && utf8.ValidString(s) && !strings.Contains(s, "\x00")
 		if len(rule) == 10 {
 			rule = "1" + rule
 		}

@@ -69,6 +69,9 @@ func (c LeadChanges) validate() error {
 	if !c.QualificationData.value.valid() {
 		return fmt.Errorf("qualification_data: not JSON: %w", ErrInvalid)
 	}
+	if !hasJSON(c.LastContactAt.value) {
+		return fmt.Errorf("last_contact_at: beyond the year 9999: %w", ErrInvalid)
+	}
 	return nil
 }
 

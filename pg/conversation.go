@@ -75,6 +75,8 @@ func (m Message) validate() error {
 		return fmt.Errorf("type: %w", ErrInvalid)
 	case !m.Metadata.valid():
 		return fmt.Errorf("metadata: not JSON: %w", ErrInvalid)
+	case !hasJSON(m.Timestamp):
+		return fmt.Errorf("timestamp: beyond the year 9999: %w", ErrInvalid)
 	}
 	return nil
 }
@@ -134,7 +136,8 @@ const insertConversation = `WITH made AS (
 
 // AppendMessage stores a message and returns it. A message whose ExternalID
 // the lead has already is not stored again: the stored one is returned. It
-// returns [tiered.ErrNotFound] if there is no such lead and [ErrInvalid] for a
+// returns [tiered.ErrNotFound] if there is no such lead,
+// [ErrUnknownOrganization] if the lead's own is gone, and [ErrInvalid] for a
 // value that is not allowed.
 func (db *DB) AppendMessage(ctx context.Context, m Message) (Conversation, error) {
 	const op = "append message"
@@ -146,18 +149,21 @@ func (db *DB) AppendMessage(ctx context.Context, m Message) (Conversation, error
 	for range maxRaces {
 		c, err := one(ctx, db, scanConversation, insertConversation,
 			m.LeadID, m.LeadID, m.Content, string(m.SentBy), string(m.Type), at, m.Metadata, name)
-		switch {
-		case err == nil:
+		if err == nil {
 			return c, nil
-		case isCode(err, foreignKeyViolation), isCode(err, invalidText, notInRepertoire) && !isUUID(m.LeadID):
-			return Conversation{}, tiered.ErrNotFound // the first: it was deleted meanwhile
-		case !errors.Is(err, pgx.ErrNoRows):
+		}
+		none := errors.Is(err, pgx.ErrNoRows)
+		if !none && !unfit(err) && !isCode(err, foreignKeyViolation) {
 			return Conversation{}, db.failWrite(op, err)
 		}
-		// There is no such lead, or another node stored the same message after
-		// this statement's snapshot; see [DB.CreateLead].
-		if _, err := db.Lead(ctx, m.LeadID); err != nil {
-			return Conversation{}, err
+		// There is no such lead, no longer, or none with such an id. If there
+		// is, another node stored the same message after this statement's
+		// snapshot, see [DB.CreateLead], or the error speaks of something else.
+		if _, missing := db.Lead(ctx, m.LeadID); missing != nil {
+			return Conversation{}, missing
+		}
+		if !none {
+			return Conversation{}, db.failWrite(op, err)
 		}
 	}
 	return Conversation{}, db.wrap(op, errVanishes, nil)

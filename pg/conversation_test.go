@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"leadcache/internal/servertest"
 	"leadcache/pg"
 	"leadcache/tiered"
 )
@@ -66,12 +67,48 @@ func TestAppendMessage(t *testing.T) {
 				"type":     {LeadID: lead.ID, SentBy: pg.SenderUser, Type: "fax"},
 				"metadata": {LeadID: lead.ID, SentBy: pg.SenderUser, Type: pg.ChannelSMS, Metadata: "{"},
 				"content":  {LeadID: lead.ID, SentBy: pg.SenderUser, Type: pg.ChannelSMS, Content: "\x00"},
+				"time":     {LeadID: lead.ID, SentBy: pg.SenderUser, Type: pg.ChannelSMS, Timestamp: noon.AddDate(8000, 0, 0)},
 			} {
 				if _, err := db.AppendMessage(t.Context(), m); !errors.Is(err, pg.ErrInvalid) {
 					t.Errorf("AppendMessage with bad %s: %v, want ErrInvalid", name, err)
 				}
 			}
 		})
+	}
+}
+
+// A lead that is deleted while a message comes is not found; one that is there
+// is, even if its organization is not.
+func TestAppendMessageWithoutItsRows(t *testing.T) {
+	t.Parallel()
+	db, url := textIDs(t)
+	lead, orphan := addLead(t, db, "17786528784"), addLead(t, db, "16045550000")
+	add := func(id string) error {
+		_, err := db.AppendMessage(t.Context(), pg.Message{LeadID: id, SentBy: pg.SenderUser, Type: pg.ChannelSMS})
+		return err
+	}
+
+	other := connect(t, url)
+	tx, err := other.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `DELETE FROM leads WHERE id = $1`, lead.ID); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- add(lead.ID) }()
+	servertest.Eventually(t, 10*time.Second, func() bool { return waiting(t, url, other) == 1 }, "AppendMessage to wait")
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; !errors.Is(err, tiered.ErrNotFound) {
+		t.Errorf("AppendMessage to a lead that was deleted meanwhile: %v, want ErrNotFound", err)
+	}
+
+	exec(t, url, `ALTER TABLE leads DROP CONSTRAINT leads_organization_id_fkey; DELETE FROM organizations`)
+	if err := add(orphan.ID); !errors.Is(err, pg.ErrUnknownOrganization) || errors.Is(err, tiered.ErrNotFound) {
+		t.Errorf("AppendMessage to a lead whose organization is gone: %v, want ErrUnknownOrganization", err)
 	}
 }
 

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -37,11 +40,12 @@ const connectTimeout = 5 * time.Second
 
 // DB is a pool of connections and the statements of the lead service. Its
 // methods may be called from several goroutines. Each but Migrate sends one
-// statement, and more only after a race with another writer; each gives up
-// when its context ends.
+// statement, and more only after a race with another writer or to find out
+// what was refused; each gives up when its context ends.
 type DB struct {
 	pool    *pgxpool.Pool
 	logger  *slog.Logger
+	conns   int
 	queries queryCounter
 	closed  atomic.Bool
 }
@@ -74,7 +78,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		conn.RuntimeParams["application_name"] = "leadcache"
 	}
 
-	db := &DB{logger: cmp.Or(o.Logger, slog.Default())}
+	db := &DB{logger: cmp.Or(o.Logger, slog.Default()), conns: int(cfg.MaxConns)}
 	conn.Tracer = &db.queries
 	db.pool, err = pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -91,8 +95,12 @@ func (db *DB) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close waits for the statements in progress and ends all connections. Every
-// method returns [ErrClosed] from then on. It may be called more than once.
+// MaxConns returns how many connections there may be at once.
+func (db *DB) MaxConns() int { return db.conns }
+
+// Close waits for the statements in progress, but not for Migrate, and ends all
+// connections. From then on no statement is sent: what needs one is
+// [ErrClosed]. It may be called more than once.
 func (db *DB) Close() {
 	db.closed.Store(true)
 	db.pool.Close()
@@ -118,22 +126,49 @@ func (*queryCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEnd
 const maxRaces = 10
 
 // one returns the only row, or the first, of a query. No row is
-// pgx.ErrNoRows.
-func one[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args ...any) (T, error) {
-	rows, err := db.pool.Query(ctx, sql, args...)
-	if err != nil {
-		var zero T
-		return zero, err
+// pgx.ErrNoRows, an argument that cannot be sent errText.
+func one[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args ...any) (row T, err error) {
+	if !representable(args) {
+		return row, errText
 	}
-	return pgx.CollectOneRow(rows, scan)
+	for range maxRaces {
+		rows, _ := db.pool.Query(ctx, sql, args...) // its error is that of the rows too
+		row, err = pgx.CollectOneRow(rows, scan)
+		if !isCode(err, lostRace) {
+			break
+		}
+	}
+	return row, err
 }
 
 // many returns all rows of a query, and an empty slice, not nil, if there are
 // none.
 func many[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
+	if !representable(args) {
+		return nil, errText
+	}
 	rows, err := db.pool.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scan)
+}
+
+// representable says whether Postgres can take all texts among args.
+func representable(args []any) bool {
+	for _, arg := range args {
+		var text string
+		switch arg := arg.(type) {
+		case string:
+			text = arg
+		case JSON:
+			text = string(arg)
+		case pgtype.Text:
+			text = arg.String
+		}
+		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+			return false
+		}
+	}
+	return true
 }

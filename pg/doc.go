@@ -8,9 +8,11 @@
 // already it adds what is missing and changes no row but those whose
 // normalized phone number is null. Identifiers are text to this package; the
 // columns may be of type uuid as well as text, and status, sentiment, sender
-// and type may be enums. An identifier is compared by its exact text: another
-// spelling of the same uuid, in capitals say, is another identifier, because
-// identifiers are parts of cache keys and each row must have one key only.
+// and type may be enums. A row is looked up by the exact text of an identifier:
+// another spelling of the same uuid, in capitals say, finds nothing, because
+// identifiers are parts of cache keys and each row must have one key only. A
+// column of type uuid that is set takes any spelling; the row that is returned
+// has the one to look it up by.
 //
 // # Values
 //
@@ -22,14 +24,15 @@
 // # Errors
 //
 // A missing row is [tiered.ErrNotFound]. The other sentinels of this package
-// say what the database refused. Every error can be taken apart with
-// errors.Is and errors.As, down to the *pgconn.PgError; the text, which ends
-// up in logs, holds neither phone numbers nor any other argument.
+// say what the database refused. Where the server said more, errors.As finds
+// its *pgconn.PgError, which may quote arguments; the text, which ends up in
+// logs, holds neither phone numbers nor any other argument.
 //
 // # Not promised
 //
 // A statement whose connection breaks before the answer arrives may have been
-// carried out. Nothing is retried. A connection pooler that gives each
+// carried out. Nothing is retried but what lost a race to another writer and
+// was rolled back. A connection pooler that gives each
 // transaction another connection needs default_query_exec_mode=exec in the
 // URL, and a direct URL for [DB.Migrate].
 package pg

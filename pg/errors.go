@@ -16,7 +16,8 @@ import (
 )
 
 var (
-	// ErrClosed is returned by every method after [DB.Close].
+	// ErrClosed is returned by every method that has to ask the database,
+	// after [DB.Close].
 	ErrClosed = errors.New("pg: closed")
 
 	// ErrUnknownOrganization is returned when a lead is to belong to an
@@ -35,6 +36,10 @@ var (
 
 // errVanishes is returned when a row is neither made nor found, again and again.
 var errVanishes = errors.New("pg: the row is neither made nor found")
+
+// errText is what is wrong with an argument that Postgres cannot represent. It
+// is not sent: the simple protocol would end the statement at the NUL.
+var errText = errors.New("pg: text with a NUL or with invalid UTF-8")
 
 // opError is what a failed operation returns. Its text is made here, from the
 // parts of the cause that cannot hold an argument.
@@ -68,17 +73,24 @@ func (e *opError) Unwrap() []error {
 // fail wraps the error of a statement that only reads. An identifier that the
 // database cannot even represent names no row.
 func (db *DB) fail(op string, err error) error {
-	if errors.Is(err, pgx.ErrNoRows) || isCode(err, invalidText, notInRepertoire, untranslatable) {
+	if errors.Is(err, pgx.ErrNoRows) || unfit(err) {
 		return tiered.ErrNotFound
 	}
 	return db.wrap(op, nil, err)
 }
 
+// unfit says whether an argument was not even text, or no value of its type.
+func unfit(err error) bool {
+	return errors.Is(err, errText) || isCode(err, invalidText, notInRepertoire, untranslatable)
+}
+
 // failWrite wraps the error of a statement that changes rows. It tells apart
 // what the database refused from what went wrong.
 func (db *DB) failWrite(op string, err error) error {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	pgErr, ok := answer(err)
 	switch {
+	case errors.Is(err, errText):
+		return db.wrap(op, ErrInvalid, err)
 	case !ok:
 		return db.wrap(op, nil, err)
 	case pgErr.Code == uniqueViolation:
@@ -108,7 +120,8 @@ const (
 	notInRepertoire     = "22021"
 	invalidText         = "22P02"
 	untranslatable      = "22P05"
-	raised              = "P0001"
+	lostRace            = "40001" // where the default is not READ COMMITTED
+	own                 = "LC001" // what migrations/ raises; it quotes no row
 
 	dataException = "22"
 )
@@ -116,8 +129,17 @@ const (
 func class(code string) string { return code[:min(2, len(code))] }
 
 func isCode(err error, codes ...string) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	pgErr, ok := answer(err)
 	return ok && slices.Contains(codes, pgErr.Code)
+}
+
+// answer returns what the server said of a statement. What it says of a
+// connection, a setting of the URL for one, is about no argument.
+func answer(err error) (*pgconn.PgError, bool) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return nil, false
+	}
+	return errors.AsType[*pgconn.PgError](err)
 }
 
 // describe returns what may be said of err where others read it. A message of
@@ -132,10 +154,12 @@ func describe(err error) string {
 	var (
 		scan   pgx.ScanArgError
 		netErr net.Error
-		own    interface{ SafeToRetry() bool } // the errors of pgconn itself
+		pgxErr interface{ SafeToRetry() bool } // the errors of pgconn itself
 		dial   *pgconn.ConnectError
 	)
 	switch {
+	case errors.Is(err, errText):
+		return strings.TrimPrefix(errText.Error(), "pg: ")
 	case errors.Is(err, context.Canceled):
 		return context.Canceled.Error()
 	case errors.Is(err, context.DeadlineExceeded):
@@ -144,7 +168,7 @@ func describe(err error) string {
 		return fmt.Sprintf("column %d has an unexpected value or type", scan.ColumnIndex)
 	case errors.As(err, &dial):
 		return dial.Error()
-	case errors.As(err, &netErr), errors.As(err, &own), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &netErr), errors.As(err, &pgxErr), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return err.Error()
 	default:
 		return fmt.Sprintf("%T", err)

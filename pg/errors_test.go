@@ -64,6 +64,17 @@ func TestServerDown(t *testing.T) {
 	}
 }
 
+// What the server says of the connection is not what it says of an argument.
+func TestWrongSetting(t *testing.T) {
+	t.Parallel()
+	_, url := textIDs(t)
+	db := open(t, with(t, url, "default_transaction_isolation", "bogus"))
+	_, _, err := db.CreateLead(t.Context(), defaultOrg, "+17786528784", "17786528784")
+	if err == nil || errors.Is(err, pg.ErrInvalid) || errors.Is(err, pg.ErrUnknownOrganization) {
+		t.Errorf("CreateLead: %v, want an error that blames no argument", err)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	db := open(t, servertest.Schema(t, servertest.DatabaseURL(t)))
@@ -74,6 +85,9 @@ func TestClosed(t *testing.T) {
 	}
 	if err := db.Ping(t.Context()); !errors.Is(err, pg.ErrClosed) {
 		t.Errorf("Ping after Close: %v, want ErrClosed", err)
+	}
+	if err := db.Migrate(t.Context()); !errors.Is(err, pg.ErrClosed) {
+		t.Errorf("Migrate after Close: %v, want ErrClosed", err)
 	}
 }
 

@@ -56,7 +56,7 @@ type Lead struct {
 	LastContactAt         pgtype.Timestamptz `json:"last_contact_at"`
 }
 
-const leadColumns = `l.id::text, l.organization_id::text, coalesce(l.phone_number::text, ''),
+const leadColumns = `l.id::text, coalesce(l.organization_id::text, ''), coalesce(l.phone_number::text, ''),
 	coalesce(l.phone_number_normalized::text, ''), l.customer_name::text, l.email::text,
 	coalesce(l.status::text, 'new'), coalesce(l.sentiment::text, 'neutral'),
 	l.bike_interest::text, l.qualification_data::text,
@@ -139,17 +139,16 @@ func scanMadeLead(row pgx.CollectableRow) (m madeLead, err error) {
 // phone number, and makes it, with the phone number as it was given, if there
 // is none; created says which. However many callers on however many nodes
 // create the same lead at once, one row is made and all get that one. An
-// organization that does not exist is [ErrUnknownOrganization].
+// organization that does not exist is [ErrUnknownOrganization], a phone number
+// that the column does not take [ErrInvalid].
 func (db *DB) CreateLead(ctx context.Context, orgID, phone, normalized string) (lead Lead, created bool, err error) {
 	const op = "create lead"
 	for range maxRaces {
 		m, err := one(ctx, db, scanMadeLead, insertLead, orgID, orgID, phone, normalized)
-		switch {
-		case err == nil:
+		if err == nil {
 			return m.lead, m.made, nil
-		case isCode(err, invalidText, notInRepertoire) && !isUUID(orgID):
-			return Lead{}, false, db.wrap(op, ErrUnknownOrganization, nil)
-		case !errors.Is(err, pgx.ErrNoRows):
+		}
+		if !errors.Is(err, pgx.ErrNoRows) && !unfit(err) {
 			return Lead{}, false, db.failWrite(op, err)
 		}
 		// No row has two causes. Either there is no such organization, or:
@@ -158,28 +157,44 @@ func (db *DB) CreateLead(ctx context.Context, orgID, phone, normalized string) (
 		//  3. the INSERT, which sees what is committed, does nothing;
 		//  4. the SELECT, which sees the snapshot, finds nothing.
 		// The next statement sees that lead, unless it is deleted meanwhile.
-		_, err = db.Organization(ctx, orgID)
-		if errors.Is(err, tiered.ErrNotFound) {
+		_, missing := db.Organization(ctx, orgID)
+		switch {
+		case errors.Is(missing, tiered.ErrNotFound):
 			return Lead{}, false, db.wrap(op, ErrUnknownOrganization, nil)
-		}
-		if err != nil {
-			return Lead{}, false, err
+		case missing != nil:
+			return Lead{}, false, missing
+		case unfit(err): // not the organization's id, so the phone number
+			return Lead{}, false, db.failWrite(op, err)
 		}
 	}
 	return Lead{}, false, db.wrap(op, errVanishes, nil)
 }
 
-// LeadRef is what the cache key of a lead is made of.
+// LeadRef is what the cache key of a lead is made of. What is null in the
+// database is empty.
 type LeadRef struct {
 	OrganizationID        string
 	PhoneNumberNormalized string
+}
+
+const selectLeadRef = `SELECT coalesce(organization_id::text, ''), coalesce(phone_number_normalized::text, '')
+	FROM leads WHERE id = $1 AND id::text = $2::text`
+
+// LeadRef returns what the cache key of the lead with that id is made of, or
+// [tiered.ErrNotFound].
+func (db *DB) LeadRef(ctx context.Context, id string) (LeadRef, error) {
+	ref, err := one(ctx, db, pgx.RowToStructByPos[LeadRef], selectLeadRef, id, id)
+	if err != nil {
+		return LeadRef{}, db.fail("lead", err)
+	}
+	return ref, nil
 }
 
 // The lock in old waits for other updates of the row and then returns the
 // version they left, which is the one that UPDATE changes: no update comes
 // between what is returned as before and what is changed.
 var updateLead = `WITH old AS (
-		SELECT id, organization_id::text AS organization_id,
+		SELECT id, coalesce(organization_id::text, '') AS organization_id,
 			coalesce(phone_number_normalized::text, '') AS phone_number_normalized
 		FROM leads WHERE id = $1 AND id::text = $2::text FOR UPDATE
 	)
@@ -193,7 +208,7 @@ var updateLead = `WITH old AS (
 		sentiment = CASE WHEN $13::boolean THEN $14 ELSE l.sentiment END,
 		bike_interest = CASE WHEN $15::boolean THEN $16 ELSE l.bike_interest END,
 		qualification_data = CASE WHEN $17::boolean THEN $18 ELSE l.qualification_data END,
-		last_contact_at = CASE WHEN $19::boolean THEN $20 ELSE l.last_contact_at END,
+		last_contact_at = CASE WHEN $19::boolean THEN $20::timestamptz ELSE l.last_contact_at END,
 		updated_at = greatest(clock_timestamp(), l.updated_at + interval '1 microsecond')
 	FROM old WHERE l.id = old.id
 	RETURNING old.organization_id, old.phone_number_normalized, ` + leadColumns
@@ -214,32 +229,30 @@ func scanChangedLead(row pgx.CollectableRow) (c changedLead, err error) {
 // than it was in any case. It returns [tiered.ErrNotFound] if there is no such
 // lead, [ErrUnknownOrganization] if the new organization does not exist,
 // [ErrConflict] if it has another lead with that phone number, and
-// [ErrInvalid] for a value that is not allowed.
+// [ErrInvalid] for a value that is not allowed. Any other error leaves open
+// whether the lead was changed.
 func (db *DB) UpdateLead(ctx context.Context, id string, changes LeadChanges) (before LeadRef, after Lead, err error) {
 	const op = "update lead"
 	if err := changes.validate(); err != nil {
 		return LeadRef{}, Lead{}, fmt.Errorf("pg: %s: %w", op, err)
 	}
 	c, err := one(ctx, db, scanChangedLead, updateLead, append([]any{id, id}, changes.args()...)...)
-	if err == nil {
-		return c.before, c.after, nil
-	}
-	// The server does not say which parameter it could not represent.
-	orgID, moves := changes.OrganizationID.Value()
-	unfit := isCode(err, invalidText, notInRepertoire)
 	switch {
-	case errors.Is(err, pgx.ErrNoRows), unfit && !isUUID(id):
+	case err == nil:
+		return c.before, c.after, nil
+	case errors.Is(err, pgx.ErrNoRows):
 		return LeadRef{}, Lead{}, tiered.ErrNotFound
-	case unfit && moves && !isUUID(orgID):
-		return LeadRef{}, Lead{}, db.wrap(op, ErrUnknownOrganization, nil)
-	default:
-		return LeadRef{}, Lead{}, db.failWrite(op, err)
+	case unfit(err):
+		// The server does not say which argument it means; an identifier that
+		// it cannot read has no row.
+		if _, missing := db.Lead(ctx, id); errors.Is(missing, tiered.ErrNotFound) {
+			return LeadRef{}, Lead{}, missing
+		}
+		if orgID, ok := changes.OrganizationID.Value(); ok {
+			if _, missing := db.Organization(ctx, orgID); errors.Is(missing, tiered.ErrNotFound) {
+				return LeadRef{}, Lead{}, db.wrap(op, ErrUnknownOrganization, nil)
+			}
+		}
 	}
-}
-
-// isUUID says whether id is a uuid as Postgres writes it: the database has no
-// reason to refuse such an identifier, whatever the type of the column.
-func isUUID(id string) bool {
-	var u pgtype.UUID
-	return u.Scan(id) == nil && u.String() == id
+	return LeadRef{}, Lead{}, db.failWrite(op, err)
 }

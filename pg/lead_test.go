@@ -263,8 +263,8 @@ func TestUpdateLead(t *testing.T) {
 				l.OrganizationID = other
 			})
 			// The database's clock may stand still, or have been ahead.
-			exec(t, url, `UPDATE leads SET updated_at = now() + interval '1 day'`)
-			want.UpdatedAt = time.Now().Add(23 * time.Hour)
+			exec(t, url, `UPDATE leads SET updated_at = updated_at + interval '1 day'`)
+			want.UpdatedAt = want.UpdatedAt.Add(24 * time.Hour)
 			update(pg.LeadChanges{}, func(*pg.Lead) {})
 		})
 	}
@@ -275,7 +275,8 @@ func TestUpdateLeadRefuses(t *testing.T) {
 	for name, setup := range schemas {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db, _ := setup(t)
+			db, url := setup(t)
+			exec(t, url, `ALTER TABLE leads ALTER email SET NOT NULL, ALTER email SET DEFAULT ''`)
 			lead := addLead(t, db, "17786528784")
 			addLead(t, db, "16045550000")
 			const missing = "22222222-2222-2222-2222-222222222222"
@@ -299,6 +300,8 @@ func TestUpdateLeadRefuses(t *testing.T) {
 				"malformed JSON":       {lead.ID, pg.LeadChanges{BikeInterest: pg.Set(pg.JSON("{"))}, pg.ErrInvalid},
 				"JSON jsonb refuses":   {lead.ID, pg.LeadChanges{QualificationData: pg.Set(pg.JSON(`"\ud800"`))}, pg.ErrInvalid},
 				"name that is no text": {lead.ID, pg.LeadChanges{CustomerName: pg.Set("a\x00b")}, pg.ErrInvalid},
+				"year 10000":           {lead.ID, pg.LeadChanges{LastContactAt: pg.Set(time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -3600)))}, pg.ErrInvalid},
+				"null the table wants": {lead.ID, pg.LeadChanges{Email: pg.Null[string]()}, pg.ErrInvalid},
 			} {
 				_, _, err := db.UpdateLead(t.Context(), test.id, test.changes)
 				if !errors.Is(err, test.want) {
@@ -359,5 +362,122 @@ func TestUpdateLeadRace(t *testing.T) {
 				last = s.after
 			}
 		})
+	}
+}
+
+// What is wrong with one argument is not said of another, whatever the
+// identifiers look like: "lead-1" is as good as a uuid.
+func TestTheRightArgumentIsBlamed(t *testing.T) {
+	t.Parallel()
+	db, url := textIDs(t)
+	exec(t, url, `INSERT INTO organizations (id, name) VALUES ('acme', 'Acme'), ('other', 'Other');
+		INSERT INTO leads (id, organization_id, phone_number, phone_number_normalized) VALUES ('lead-1', 'acme', '1', '1')`)
+	for _, bad := range []string{"a\x00b", "a\xffb"} {
+		before := db.Queries()
+		if _, _, err := db.CreateLead(t.Context(), "acme", "778"+bad, "778"); !errors.Is(err, pg.ErrInvalid) {
+			t.Errorf("CreateLead with phone number %q: %v, want ErrInvalid", bad, err)
+		}
+		changes := pg.LeadChanges{CustomerName: pg.Set(bad), OrganizationID: pg.Set("other")}
+		if _, _, err := db.UpdateLead(t.Context(), "lead-1", changes); !errors.Is(err, pg.ErrInvalid) {
+			t.Errorf("UpdateLead with name %q: %v, want ErrInvalid", bad, err)
+		}
+		m := pg.Message{LeadID: "lead-1", Content: bad, SentBy: pg.SenderUser, Type: pg.ChannelSMS}
+		if _, err := db.AppendMessage(t.Context(), m); !errors.Is(err, pg.ErrInvalid) {
+			t.Errorf("AppendMessage with content %q: %v, want ErrInvalid", bad, err)
+		}
+		if sent := db.Queries() - before; sent != 4 { // who is to blame: organization, lead and organization, lead
+			t.Errorf("%d statements for %q, want the four that ask for the other arguments", sent, bad)
+		}
+	}
+	_, _, err := db.UpdateLead(t.Context(), "lead-1", pg.LeadChanges{QualificationData: pg.Set(pg.JSON(`"\ud800"`))})
+	if !errors.Is(err, pg.ErrInvalid) {
+		t.Errorf("UpdateLead with half a character in JSON: %v, want ErrInvalid", err)
+	}
+}
+
+// An old lead may be of no organization.
+func TestUpdateLeadOfNoOrganization(t *testing.T) {
+	t.Parallel()
+	url := servertest.Schema(t, servertest.DatabaseURL(t))
+	exec(t, url, oldTables)
+	exec(t, url, `INSERT INTO leads (id, phone_number) VALUES ('22222222-2222-2222-2222-222222222222', '7786528784')`)
+	db := migrated(t, url)
+	const id = "22222222-2222-2222-2222-222222222222"
+	if lead, err := db.Lead(t.Context(), id); err != nil || lead.OrganizationID != "" {
+		t.Errorf("Lead = %+v, %v, want one of no organization", lead, err)
+	}
+	if ref, err := db.LeadRef(t.Context(), id); err != nil || ref != (pg.LeadRef{PhoneNumberNormalized: "17786528784"}) {
+		t.Errorf("LeadRef = %+v, %v, want no organization", ref, err)
+	}
+	if _, err := db.LeadRef(t.Context(), "nobody"); !errors.Is(err, tiered.ErrNotFound) {
+		t.Errorf("LeadRef of nobody: %v, want ErrNotFound", err)
+	}
+	before, after, err := db.UpdateLead(t.Context(), id, pg.LeadChanges{OrganizationID: pg.Set(defaultOrg)})
+	if err != nil || before != (pg.LeadRef{PhoneNumberNormalized: "17786528784"}) || after.OrganizationID != defaultOrg {
+		t.Errorf("UpdateLead = %+v, %+v, %v, want it to move from none to the default", before, after, err)
+	}
+}
+
+// Where transactions are REPEATABLE READ by default, a lost race is an error of
+// the database and still none of ours.
+func TestLostRacesAreRunAgain(t *testing.T) {
+	t.Parallel()
+	_, url := textIDs(t)
+	db := open(t, with(t, url, "default_transaction_isolation", "repeatable read"))
+	other := connect(t, url)
+
+	// whileLocked calls do when other has run sql and has not committed, and
+	// commits as soon as do waits for it.
+	whileLocked := func(sql string, do func() error) {
+		t.Helper()
+		tx, err := other.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- do() }()
+		servertest.Eventually(t, 10*time.Second, func() bool { return waiting(t, url, other) == 1 }, "the statement to wait")
+		if err := tx.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-done; err != nil {
+			t.Errorf("after %s: %v", sql, err)
+		}
+	}
+	var lead pg.Lead
+	whileLocked(`INSERT INTO leads (organization_id, phone_number, phone_number_normalized)
+		VALUES ('b0c1b1c1-0000-0000-0000-000000000001', 'theirs', '17786528784')`, func() (err error) {
+		lead, _, err = db.CreateLead(t.Context(), defaultOrg, "ours", "17786528784")
+		return err
+	})
+	if lead.PhoneNumber != "theirs" {
+		t.Errorf("CreateLead = %+v, want the other transaction's lead", lead)
+	}
+	whileLocked(`UPDATE leads SET customer_name = 'theirs'`, func() error {
+		_, _, err := db.UpdateLead(t.Context(), lead.ID, pg.LeadChanges{Email: pg.Set("ours")})
+		return err
+	})
+	whileLocked(`INSERT INTO conversations (organization_id, lead_id, content, sent_by, type, external_id)
+		SELECT organization_id, id, 'theirs', 'user', 'sms', 'SM1' FROM leads`, func() error {
+		m := pg.Message{LeadID: lead.ID, Content: "ours", SentBy: pg.SenderUser, Type: pg.ChannelSMS, ExternalID: "SM1"}
+		_, err := db.AppendMessage(t.Context(), m)
+		return err
+	})
+}
+
+// A column without a zone is in UTC, wherever the database and the caller are.
+func TestTimesAreStoredInUTC(t *testing.T) {
+	t.Parallel()
+	db, url := uuidIDs(t)
+	lead := addLead(t, db, "17786528784")
+	at := time.Date(2024, 5, 6, 7, 0, 0, 0, time.FixedZone("", -7*3600))
+	if _, _, err := db.UpdateLead(t.Context(), lead.ID, pg.LeadChanges{LastContactAt: pg.Set(at)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := query[string](t, url, `SELECT last_contact_at::text FROM leads`); got != "2024-05-06 14:00:00" {
+		t.Errorf("last_contact_at is %s, want 2024-05-06 14:00:00", got)
 	}
 }

@@ -1,7 +1,10 @@
 package pg_test
 
 import (
+	_ "embed" // of oldTables
 	"log/slog"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -45,18 +48,32 @@ func textIDs(t testing.TB) (db *pg.DB, url string) {
 	return migrated(t, url), url
 }
 
-// uuidIDs returns a database that the old service made.
+// uuidIDs returns a database that the old service made, far from Greenwich.
 func uuidIDs(t testing.TB) (db *pg.DB, url string) {
 	t.Helper()
-	url = servertest.Schema(t, servertest.DatabaseURL(t))
+	url = with(t, servertest.Schema(t, servertest.DatabaseURL(t)), "timezone", "America/Vancouver")
 	exec(t, url, oldTables)
 	return migrated(t, url), url
+}
+
+// with returns a database's URL with one more setting.
+func with(t testing.TB, databaseURL, name, value string) string {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal("the database's URL does not parse") // err would show its password
+	}
+	query := u.Query()
+	query.Set(name, value)
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20") // pgx does not read a + as a space
+	return u.String()
 }
 
 // exec runs statements past the DB under test.
 func exec(t testing.TB, url, sql string) {
 	t.Helper()
 	conn := connect(t, url)
+	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), sql); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
@@ -66,6 +83,7 @@ func exec(t testing.TB, url, sql string) {
 func query[T any](t testing.TB, url, sql string, args ...any) (v T) {
 	t.Helper()
 	conn := connect(t, url)
+	defer conn.Close(t.Context())
 	if err := conn.QueryRow(t.Context(), sql, args...).Scan(&v); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
@@ -88,40 +106,7 @@ func waiting(t testing.TB, url string, holder *pgx.Conn) int {
 	return query[int](t, url, `SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))`, holder.PgConn().PID())
 }
 
-// oldTables is a database as the old service made it: uuids, enums, columns
-// that this package knows nothing of, time stamps without a zone, references
-// that nobody checks.
-const oldTables = `
-	CREATE TYPE lead_status AS ENUM ('new', 'contacted', 'qualified', 'hot', 'customer', 'closed');
-	CREATE TABLE organizations (
-		id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-		name varchar(200) NOT NULL,
-		slug text,
-		phone_number varchar(32),
-		settings jsonb,
-		created_at timestamp DEFAULT now(),
-		updated_at timestamp DEFAULT now()
-	);
-	CREATE TABLE leads (
-		id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-		organization_id uuid,
-		phone_number varchar(32) NOT NULL,
-		customer_name varchar(200),
-		email text,
-		status lead_status DEFAULT 'new',
-		sentiment text,
-		bike_interest json,
-		assigned_to uuid,
-		created_at timestamp DEFAULT now(),
-		updated_at timestamp DEFAULT now()
-	);
-	CREATE TABLE conversations (
-		id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
-		organization_id uuid NOT NULL,
-		lead_id uuid NOT NULL REFERENCES leads (id),
-		content text NOT NULL,
-		sent_by varchar(20) NOT NULL,
-		type varchar(20) NOT NULL,
-		"timestamp" timestamptz DEFAULT now(),
-		elevenlabs_id text
-	);`
+// oldTables is a database as the old service made it.
+//
+//go:embed testdata/old_tables.sql
+var oldTables string

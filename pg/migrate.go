@@ -30,13 +30,17 @@ const migrationLock = 0x1eadcac
 // or their context ends.
 //
 // Rows of an existing database stay, see the package comment. Two leads of one
-// organization with one phone number cannot: then Migrate stops, and its error
-// says how many there are and which statement lists them. Tables in use are
-// locked while columns and indexes are added.
+// organization with one phone number cannot, nor two messages of one lead with
+// one external_id: then Migrate stops, and its error says how many there are
+// and which statement lists them. Tables in use are locked while columns and
+// indexes are added.
 func (db *DB) Migrate(ctx context.Context) error {
+	if db.closed.Load() {
+		return db.wrap("migrate", ErrClosed, nil)
+	}
 	if err := db.migrate(ctx); err != nil {
-		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == raised {
-			return errors.New("pg: migrate: " + pgErr.Message) // written in migrations/
+		if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == own {
+			return errors.New("pg: migrate: " + pgErr.Message)
 		}
 		return db.wrap("migrate", nil, err)
 	}
@@ -50,7 +54,11 @@ func (db *DB) migrate(ctx context.Context) error {
 	// the making of the version table.
 	cfg.RuntimeParams["client_min_messages"] = "warning" // not "already exists, skipping"
 	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
-		db.logger.Warn("pg: migrate: "+n.Message, slog.String("sqlstate", n.Code))
+		text := n.Message
+		if n.Code != own { // a trigger of another program may quote the row
+			text = "the server gave a warning"
+		}
+		db.logger.Warn("pg: migrate: "+text, slog.String("sqlstate", n.Code))
 	}
 	pool := stdlib.OpenDB(*cfg)
 	defer pool.Close()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -80,7 +81,7 @@ func TestMigrate(t *testing.T) {
 
 func TestMigrateOldDatabase(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
+	url := with(t, servertest.Schema(t, servertest.DatabaseURL(t)), "timezone", "America/Vancouver")
 	exec(t, url, oldTables)
 	exec(t, url, `
 		INSERT INTO organizations (id, name, slug, phone_number)
@@ -212,5 +213,88 @@ func TestMigrateKeepsAUniqueIndexOfAnotherName(t *testing.T) {
 	}
 	if _, created, err := db.CreateLead(t.Context(), defaultOrg, "+17786528784", "17786528784"); err != nil || !created {
 		t.Errorf("CreateLead = %v, %v, want a new lead", created, err)
+	}
+}
+
+// An index that is not there for every row does not make one lead of many.
+func TestMigrateDoesNotTrustAPartialIndex(t *testing.T) {
+	t.Parallel()
+	url := servertest.Schema(t, servertest.DatabaseURL(t))
+	exec(t, url, oldTables)
+	exec(t, url, `ALTER TABLE leads ADD phone_number_normalized varchar(20);
+		CREATE UNIQUE INDEX theirs ON leads (organization_id, phone_number_normalized) WHERE customer_name IS NOT NULL`)
+	db := migrated(t, url)
+	addLead(t, db, "17786528784")
+	if _, created, err := db.CreateLead(t.Context(), defaultOrg, "+17786528784", "17786528784"); err != nil || created {
+		t.Errorf("second CreateLead = %v, %v, want the lead that is there", created, err)
+	}
+}
+
+// ON CONFLICT fails over a deferrable constraint, even beside another index.
+func TestMigrateRefusesADeferrableConstraint(t *testing.T) {
+	t.Parallel()
+	url := servertest.Schema(t, servertest.DatabaseURL(t))
+	exec(t, url, oldTables)
+	exec(t, url, `ALTER TABLE leads ADD phone_number_normalized varchar(20),
+		ADD CONSTRAINT theirs UNIQUE (organization_id, phone_number_normalized) DEFERRABLE`)
+	db := open(t, url)
+	if err := db.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "deferrable") {
+		t.Fatalf("Migrate = %v, want it to say what is in the way", err)
+	}
+	exec(t, url, `ALTER TABLE leads DROP CONSTRAINT theirs`)
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Fatalf("Migrate after it is gone: %v", err)
+	}
+	addLead(t, db, "17786528784")
+}
+
+// What a trigger of the old database says may quote its rows.
+func TestMigrateRepeatsNoRow(t *testing.T) {
+	t.Parallel()
+	for _, level := range []string{"WARNING", "EXCEPTION"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			url := servertest.Schema(t, servertest.DatabaseURL(t))
+			exec(t, url, oldTables)
+			exec(t, url, `INSERT INTO leads (phone_number) VALUES ('7786528784');
+				CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql AS
+					$$ BEGIN RAISE `+level+` 'odd number %', NEW.phone_number; RETURN NEW; END $$;
+				CREATE TRIGGER loud BEFORE UPDATE ON leads FOR EACH ROW EXECUTE FUNCTION loud();`)
+			var out bytes.Buffer
+			db, err := pg.Open(t.Context(), pg.Options{URL: url, Logger: slog.New(slog.NewTextHandler(&out, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			text := fmt.Sprint(db.Migrate(t.Context()), out.String())
+			code := map[string]string{"WARNING": "01000", "EXCEPTION": "P0001"}[level]
+			if strings.Contains(text, "778652") || !strings.Contains(text, code) {
+				t.Errorf("Migrate says %s, want SQLSTATE %s and no phone number", text, code)
+			}
+		})
+	}
+}
+
+func TestMigrateDuplicateMessages(t *testing.T) {
+	t.Parallel()
+	url := servertest.Schema(t, servertest.DatabaseURL(t))
+	exec(t, url, oldTables)
+	exec(t, url, `ALTER TABLE conversations ADD external_id text;
+		INSERT INTO leads (id, phone_number) VALUES ('22222222-2222-2222-2222-222222222222', '7786528784');
+		INSERT INTO conversations (organization_id, lead_id, content, sent_by, type, external_id)
+			SELECT gen_random_uuid(), '22222222-2222-2222-2222-222222222222', 'hi', 'user', 'sms', name
+			FROM unnest(ARRAY['call-7786528784', 'call-7786528784', 'other', NULL, NULL]) name`)
+	db := open(t, url)
+	err := db.Migrate(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "1 duplicate messages") || strings.Contains(err.Error(), "778") {
+		t.Fatalf("Migrate: %v, want the number of duplicates and no phone number", err)
+	}
+	_, list, _ := strings.Cut(err.Error(), "listed by: ")
+	if n := query[int](t, url, `SELECT count(*) FROM (`+list+`) d`); n != 1 {
+		t.Errorf("the statement lists %d groups, want 1", n)
+	}
+	exec(t, url, `UPDATE conversations SET external_id = NULL`)
+	if err := db.Migrate(t.Context()); err != nil {
+		t.Errorf("Migrate after the duplicates are gone: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package pg
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,8 +55,11 @@ func (db *DB) Organization(ctx context.Context, id string) (Organization, error)
 
 // OrganizationByPhone returns the organization whose phone_number is number,
 // character for character, or [tiered.ErrNotFound]. Of several it returns the
-// oldest.
+// oldest. A number without digits is nobody's, whatever the rows say.
 func (db *DB) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
+	if !strings.ContainsAny(number, "0123456789") {
+		return Organization{}, tiered.ErrNotFound
+	}
 	o, err := one(ctx, db, scanOrganization, selectOrganizationByPhone, number)
 	if err != nil {
 		return Organization{}, db.fail("organization by phone", err)

@@ -23,7 +23,8 @@ func TestOrganizationByPhone(t *testing.T) {
 			('11111111-1111-1111-1111-111111111111', 'Younger', '+1 604 670 0262', '{"services": ["repair"]}', '2024-01-02'),
 			('22222222-2222-2222-2222-222222222222', 'Older', '(604) 670-0262', '{}', '2024-01-01'),
 			('33333333-3333-3333-3333-333333333333', 'London', '+44 20 7946 0958', '{}', '2024-01-01'),
-			('44444444-4444-4444-4444-444444444444', 'Wordy', 'ask Bob', '{}', '2023-01-01')`)
+			('44444444-4444-4444-4444-444444444444', 'Wordy', 'ask Bob', '{}', '2023-01-01'),
+			('55555555-5555-5555-5555-555555555555', 'Empty', '', '{}', '2023-01-01')`)
 
 			got, err := db.OrganizationByPhone(t.Context(), "+1 604 670 0262")
 			if err != nil || got.Name != "Younger" || got.Settings != `{"services":["repair"]}` ||
@@ -37,7 +38,7 @@ func TestOrganizationByPhone(t *testing.T) {
 					t.Errorf("OrganizationByNormalizedPhone(%s) = %+v, %v, want %s", normalized, got, err, want)
 				}
 			}
-			for _, number := range []string{"", "6046700262", "+16046700262", "\x00", "\xff", "'; DROP TABLE leads"} {
+			for _, number := range []string{"", "6046700262", "+16046700262", "\x00", "\xff", "5\x00", "5\xff", "'; DROP TABLE leads", "ask Bob"} {
 				if _, err := db.OrganizationByPhone(t.Context(), number); !errors.Is(err, tiered.ErrNotFound) {
 					t.Errorf("OrganizationByPhone(%q): %v, want ErrNotFound", number, err)
 				}

@@ -10,6 +10,22 @@ CREATE INDEX IF NOT EXISTS leadcache_organizations_normalized_phone ON organizat
 CREATE INDEX IF NOT EXISTS leadcache_conversations_lead ON conversations (lead_id, "timestamp" DESC);
 
 -- A message that the carrier delivers twice is stored once.
+-- +goose StatementBegin
+DO $$
+DECLARE
+	surplus bigint;
+BEGIN
+	SELECT coalesce(sum(n - 1), 0) INTO surplus FROM (
+		SELECT count(*) AS n FROM conversations WHERE external_id IS NOT NULL GROUP BY lead_id, external_id
+	) groups;
+	IF surplus > 0 THEN
+		RAISE EXCEPTION USING ERRCODE = 'LC001', MESSAGE = format('%s duplicate messages stand in the way of one '
+			'message per external_id of a lead; clear or change theirs, then migrate again; they are listed by: '
+			'SELECT lead_id, external_id, array_agg(id) FROM conversations WHERE external_id IS NOT NULL '
+			'GROUP BY lead_id, external_id HAVING count(*) > 1', surplus);
+	END IF;
+END $$;
+-- +goose StatementEnd
 CREATE UNIQUE INDEX IF NOT EXISTS leadcache_conversations_external_id ON conversations (lead_id, external_id)
 	WHERE external_id IS NOT NULL;
 
