@@ -15,10 +15,10 @@
 //
 // # Changes
 //
-// A method that changes a row invalidates its keys, on every node, after the
-// commit and before it returns. From then on this node returns the new row,
-// and the others do within tiered.RedisOptions.MaxStale, in practice within a
-// millisecond. A write that has begun is carried through to its invalidation
+// A method that changes a row invalidates its keys after the commit and before
+// it returns. From then on this node returns the new row, and the others do as
+// soon as the news arrives: about a millisecond while both ends are connected
+// to Redis; what else may happen is told by package tiered. A write that has begun is carried through to its invalidation
 // even when its caller stops waiting; only one that the database keeps waiting,
 // for a lock say, is given up two seconds later. Writes never use all
 // connections: at least a quarter is left to reads, where there is more than
@@ -28,8 +28,9 @@
 // # When things fail
 //
 // Failures of Redis never reach a caller: the answers come from Postgres, and
-// what could not be invalidated is delivered later. Only the methods whose
-// whole purpose is to invalidate say so, with [ErrPending]. Failures of
+// what could not be invalidated is delivered later, unless this process ends
+// before or has too much of it. Only the methods whose whole purpose is to
+// invalidate say so, with [ErrPending] or [ErrJournalFull]. Failures of
 // Postgres are returned and never remembered; they are never [ErrNotFound].
 //
 // # Not promised

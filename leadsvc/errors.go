@@ -35,6 +35,10 @@ var (
 	// told when Redis is back.
 	ErrPending = tiered.ErrPending
 
+	// ErrJournalFull is returned instead of ErrPending when too many
+	// invalidations wait already: the other nodes are never told.
+	ErrJournalFull = tiered.ErrJournalFull
+
 	// ErrClosed is returned by every method after [Service.Close], unless an
 	// argument is invalid in itself.
 	ErrClosed = tiered.ErrClosed

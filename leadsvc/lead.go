@@ -150,7 +150,7 @@ func (s *Service) invalidateLeads(ctx context.Context, keys ...leadKey) {
 		return
 	}
 	if hidden, ok := s.warnings.pass(time.Now(), warnEvery); ok {
-		s.cfg.Logger.Warn("leadsvc: other nodes do not know yet that a lead has changed",
+		s.cfg.Logger.Warn("leadsvc: other nodes were not told that a lead has changed",
 			slog.Any("err", err), slog.Int("not_logged", hidden))
 	}
 }

@@ -100,12 +100,14 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 
 // Invalidate makes every node forget keys. Call it after the change has been
 // committed. When it returns nil, Redis has dropped the keys and has sent word
-// to every node; no load that began before is kept anywhere.
+// to every node (with Redis switched off there is none to tell); no load that
+// began before is kept anywhere.
 //
 // On this node it holds from the moment Invalidate returns, whatever it
 // returns. [ErrPending] means that Redis did not acknowledge it in time: it is
-// kept, and delivered when Redis answers again; until then other nodes may
-// serve what they hold. After [Redis.Close] nothing is delivered, and the
+// kept, and delivered when Redis answers again, unless this process ends
+// before; until then other nodes may serve what they hold. When too many are
+// kept it is [ErrJournalFull]. After [Redis.Close] nothing is delivered, and the
 // error is [ErrClosed]. Invalidate blocks for no longer than
 // [RedisOptions.Timeout], and no longer than ctx.
 func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {

@@ -15,4 +15,9 @@ var (
 	// acknowledge the invalidation in time. This node obeys it already; it
 	// is kept, and sent to the others when Redis answers again.
 	ErrPending = errors.New("tiered: invalidation pending")
+
+	// ErrJournalFull is returned by [Cache.Invalidate] instead of ErrPending
+	// when there are 100,000 keys to be sent already. This node obeys it; the
+	// others are never told, and may serve what they hold until its TTL ends.
+	ErrJournalFull = errors.New("tiered: Redis does not answer and the journal is full")
 )

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 )
 
 // redisFailed goes on without Redis.
-func (f *flight[K, V]) redisFailed(ctx context.Context) outcome[V] {
-	f.cache.counters.redisErrors.Add(1)
+func (f *flight[K, V]) redisFailed(ctx context.Context, err error) outcome[V] {
+	f.noteFailure(err)
 	return f.loadAlone(ctx)
+}
+
+func (f *flight[K, V]) noteFailure(err error) {
+	f.cache.counters.redisErrors.Add(1)
+	f.cache.redis.failed(err)
 }
 
 // loadAlone asks the loader without filling Redis. Nothing is sure to tell
@@ -63,7 +67,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 	c.tickets.expectEcho(f.ticket)
 	ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left)
 	if err != nil {
-		c.counters.redisErrors.Add(1)
+		f.noteFailure(err)
 		f.keepLoaded(out, began)
 		return out
 	}
@@ -79,8 +83,8 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 // dropLease lets other nodes load at once, even if ctx has ended. If Redis
 // cannot be reached the lease ends by itself after LoadTimeout.
 func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) {
-	if f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease) != nil {
-		f.cache.counters.redisErrors.Add(1)
+	if err := f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease); err != nil {
+		f.noteFailure(err)
 	}
 }
 
@@ -129,7 +133,7 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 		out := outcome[V]{source: SourceLoader, err: new(PanicError)}
 		defer func() {
 			if p := recover(); p != nil {
-				out.err = &PanicError{Value: p, Stack: debug.Stack()}
+				out.err = c.panicked(p)
 			}
 			done <- out
 		}()

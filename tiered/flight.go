@@ -43,7 +43,7 @@ func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) (out outc
 	c.counters.flights.Add(1)
 	defer func() { // a codec's; the loader's own is caught in load
 		if p := recover(); p != nil {
-			out = outcome[V]{err: &PanicError{Value: p, Stack: debug.Stack()}}
+			out = outcome[V]{err: c.panicked(p)}
 		}
 	}()
 	ctx, cancel := endsWith(ctx, c.ctx)
@@ -56,6 +56,14 @@ func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) (out outc
 		out.err = ErrClosed
 	}
 	return out
+}
+
+// panicked makes an error of a panic and logs where it was. What was passed to
+// panic stays out of the log: it may hold a key.
+func (c *Cache[K, V]) panicked(p any) error {
+	err := &PanicError{Value: p, Stack: debug.Stack()}
+	c.redis.opts.Logger.Error("tiered: a load panicked", "keyspace", c.keys.Name, "stack", string(err.Stack))
+	return err
 }
 
 // A flight is one look past the local tier: for which key, under which
@@ -81,7 +89,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 		}
 		held, err := f.session.remote.read(ctx, f.redisKey)
 		if err != nil {
-			return f.redisFailed(ctx)
+			return f.redisFailed(ctx, err)
 		}
 		switch got, verdict := f.framer().decode(held); {
 		case verdict == readable && got.leaseOf(c.redis.node):
@@ -105,7 +113,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 		}
 		lease, err := f.lease(ctx, held)
 		if err != nil {
-			return f.redisFailed(ctx)
+			return f.redisFailed(ctx, err)
 		}
 		if lease != nil {
 			return f.loadAndFill(ctx, lease)

@@ -17,7 +17,7 @@ import (
 // off returns a Redis that is switched off: no socket, so bubbles may use it.
 func off(t testing.TB) *Redis {
 	t.Helper()
-	r, err := Dial(RedisOptions{Disabled: true})
+	r, err := Dial(RedisOptions{Disabled: true, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

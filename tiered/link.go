@@ -61,7 +61,7 @@ func (l *link) greet() error {
 			return fmt.Errorf("tracking: %w", err)
 		}
 		l.redis.opts.Logger.Warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh",
-			"error", discreet(err))
+			"err", discreet(err))
 	}
 	info, err := l.client.Do(ctx, b.Info().Section("server").Build()).ToString()
 	switch {
@@ -71,7 +71,7 @@ func (l *link) greet() error {
 		return fmt.Errorf("info: %w", err)
 	default:
 		l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
-			"error", discreet(err))
+			"err", discreet(err))
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (l *link) channel() string { return l.redis.opts.Prefix + purgeChannel }
 // connection, has forgotten what this node holds.
 func (l *link) onPush(keys []rueidis.RedisMessage) {
 	if keys == nil {
-		l.redis.restart(l)
+		l.redis.restart(l, errForgotten)
 		return
 	}
 	for i := range keys {
@@ -141,7 +141,7 @@ func (l *link) onPush(keys []rueidis.RedisMessage) {
 func (l *link) onMessage(m rueidis.PubSubMessage) {
 	p, err := decodePurge(m.Message)
 	if err != nil {
-		l.redis.restart(l)
+		l.redis.restart(l, err)
 		return
 	}
 	if p.node == l.redis.node {

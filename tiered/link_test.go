@@ -249,7 +249,7 @@ func TestNobodyElseConnects(t *testing.T) {
 		t.Errorf("PING on a connection of rueidis' own = %v, want errNoDial", err)
 	}
 	before := r.current.Load()
-	r.restart(new(link))
+	r.restart(new(link), errForgotten)
 	if r.current.Load() != before {
 		t.Error("a link of the past began a session")
 	}

@@ -30,6 +30,8 @@ func (f LoaderFunc[K, V]) Load(ctx context.Context, key K) (V, error) { return f
 // panicked, in the loader or the codec, or whose loader ended its goroutine
 // with [runtime.Goexit] (Value is nil then). The panic itself goes no further:
 // one bad row must not end a process that serves thousands of conversations.
+//
+// The stack is logged once, with the name of the keyspace.
 type PanicError struct {
 	Value any    // what was passed to panic
 	Stack []byte // of the goroutine that panicked
@@ -40,7 +42,7 @@ func (e *PanicError) Error() string {
 	if e.Value == nil {
 		return "tiered: the loader ended its goroutine"
 	}
-	return fmt.Sprintf("tiered: a load panicked (%T)", e.Value)
+	return fmt.Sprintf("tiered: panic (%T)", e.Value)
 }
 
 // Unwrap returns the panic value if that is an error.

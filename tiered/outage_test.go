@@ -226,6 +226,9 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 		if st := c.Stats(); st.RedisErrors == 0 {
 			t.Errorf("Redis took the fill: %+v", st)
 		}
+		if err := c.redis.Status().Err; err == nil || !strings.Contains(err.Error(), "OOM") {
+			t.Errorf("Status.Err = %v, want OOM", err)
+		}
 		if out, err := srv.CLI("EXISTS", "k"); strings.TrimSpace(out) != "0" || err != nil {
 			t.Errorf("EXISTS = %q, %v, want the lease gone", out, err)
 		}

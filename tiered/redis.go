@@ -85,9 +85,10 @@ type Redis struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when supervise has returned
 
-	mu     sync.Mutex // guards names, status, and writes of current and receivers
-	names  map[string]bool
-	status RedisStatus
+	mu       sync.Mutex // guards names, status, warnings, and writes of current and receivers
+	names    map[string]bool
+	status   RedisStatus
+	warnings map[string]warning // by text
 }
 
 // Dial returns at once: the connection is made, and made again whenever it is
@@ -112,7 +113,7 @@ func Dial(o RedisOptions) (*Redis, error) {
 		return nil, err
 	}
 
-	r := &Redis{opts: o, clock: newClock(), wake: make(chan struct{}, 1), names: make(map[string]bool)}
+	r := &Redis{opts: o, clock: newClock(), wake: make(chan struct{}, 1), names: make(map[string]bool), warnings: make(map[string]warning)}
 	rand.Read(r.node[:])
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.done = make(chan struct{})
@@ -174,8 +175,9 @@ type RedisStatus struct {
 	Connected bool      // commands, pushes and purges flow
 	Tracking  bool      // Redis pushes changes; without it purges alone reach this node
 	Since     time.Time // when Connected last changed
+	Sessions  uint64    // times that everything in the local tiers was dropped, or a connection made or lost
 	Pending   int       // invalidations that Redis has not acknowledged
-	Err       error     // why the last connection ended or could not be made; nil if none did
+	Err       error     // the latest failure of a connection or a command; it stays when all is well again
 }
 
 // Status returns a snapshot of the link's state.
@@ -183,6 +185,7 @@ func (r *Redis) Status() RedisStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.status
+	st.Sessions = r.current.Load().id
 	st.Pending = int(r.journal.count.Load())
 	return st
 }
@@ -239,7 +242,9 @@ func (r *Redis) invalidate(ctx context.Context, keys []string) error {
 	}
 	err := errNoSession
 	if s := r.current.Load(); s.remote != nil {
-		err = s.remote.invalidate(ctx, keys)
+		if err = s.remote.invalidate(ctx, keys); err != nil {
+			r.failed(err)
+		}
 	}
 	switch {
 	case err == nil:
@@ -247,13 +252,10 @@ func (r *Redis) invalidate(ctx context.Context, keys []string) error {
 	case r.ctx.Err() != nil:
 		return ErrClosed
 	case !r.record(keys):
-		return errJournalFull
+		return ErrJournalFull
 	default:
 		return fmt.Errorf("%w: %s", ErrPending, err.Error()) // the cause is none of the caller's
 	}
 }
 
-var (
-	errNoSession   = errors.New("no connection to Redis")
-	errJournalFull = errors.New("tiered: Redis is away and the journal is full: other nodes keep old values up to their TTL")
-)
+var errNoSession = errors.New("no connection to Redis")

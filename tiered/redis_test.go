@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +105,7 @@ func TestRedisDownAtStart(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
 	srv.Kill()
-	var log bytes.Buffer
+	var log lockedBuffer
 	r, err := Dial(RedisOptions{URL: srv.URL(), MaxStale: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if err != nil {
 		t.Fatalf("Dial with Redis down: %v", err)
@@ -176,8 +175,12 @@ func TestFlushAll(t *testing.T) {
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
 	f.src.change()
+	sessions := f.rb.Status().Sessions
 	f.cli(t, "FLUSHALL")
 	sees(t, f.b, "k", "k@1")
+	if n := f.rb.Status().Sessions; n != sessions+1 {
+		t.Errorf("Status counts %d sessions, want %d", n, sessions+1)
+	}
 	if f.rb.current.Load() == before {
 		t.Error("FLUSHALL began no new session")
 	}
@@ -330,7 +333,7 @@ func TestFrozenServer(t *testing.T) {
 func TestWrongPassword(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t, "--requirepass", "right")
-	var log bytes.Buffer
+	var log lockedBuffer
 	u := strings.Replace(srv.URL(), "redis://", "redis://:wr0ng-s3cret@", 1)
 	if i := strings.LastIndex(srv.URL(), "@"); i >= 0 {
 		u = "redis://:wr0ng-s3cret" + srv.URL()[i:]

@@ -8,7 +8,8 @@ import (
 )
 
 // Redis counts a connection that has subscribed among those whose output it
-// bounds, at 32 MB by default, and cuts one that has more on the way. So there
+// bounds, at 32 MB by default or 8 MB for a minute on end, and cuts one that
+// has more on the way. So there
 // are no more than maxInFlight commands at a time, and no larger values: 25 MB
 // together. (rueidis has room for 1,024 commands, and who asks for more waits
 // without regard for the context.)

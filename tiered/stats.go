@@ -23,7 +23,7 @@ type Stats struct {
 	Refused    uint64 // results that an invalidation kept out of a tier
 
 	Undecodable uint64 // values the codec or the frame refused: misses when read, not stored when written
-	RedisErrors uint64 // failed calls to Redis
+	RedisErrors uint64 // failed calls to Redis by flights; the latest error is in RedisStatus
 	Pushes      uint64 // entries and tickets ended because Redis or another node said so
 	Evictions   uint64 // entries dropped for want of room
 	Entries     int    // entries in the local tier, expired ones included

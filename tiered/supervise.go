@@ -15,11 +15,17 @@ import (
 const (
 	minBackoff = 20 * time.Millisecond
 	maxBackoff = 500 * time.Millisecond
+
+	// A connection that stood for less is no reason to hurry again.
+	steady = time.Second
 )
 
 // Journalled invalidations are tried again this often while the connection
-// stands.
-const journalRetry = 100 * time.Millisecond
+// stands, and less often when Redis refuses them.
+const (
+	journalRetry   = 100 * time.Millisecond
+	journalRefused = 2 * time.Second
+)
 
 // supervise keeps a session going: one with Redis while there is a connection,
 // one without while there is none.
@@ -27,6 +33,7 @@ func (r *Redis) supervise() {
 	defer close(r.done)
 	backoff := minBackoff
 	for r.ctx.Err() == nil {
+		began := time.Now()
 		l, err := r.connect()
 		if err == nil {
 			// Redis is trusted when the journal has been sent, except for
@@ -34,12 +41,16 @@ func (r *Redis) supervise() {
 			if r.settle(l) != nil {
 				r.wakeUp()
 			}
-			backoff = minBackoff
 			r.connected(l)
 			err = r.watch(l)
-			l.close()
+			if time.Since(began) > steady {
+				backoff = minBackoff
+			}
 		}
 		r.disconnected(err)
+		if l != nil {
+			l.close() // not before its session is over: rueidis makes a push of it
+		}
 		pause(r.ctx, backoff/2+rand.N(backoff/2))
 		backoff = min(2*backoff, maxBackoff)
 	}
@@ -65,7 +76,9 @@ func (r *Redis) watch(l *link) error {
 			}
 		case <-retry:
 			retry = nil
-			if r.settle(l) != nil {
+			if err := r.settle(l); isRefusal(err) {
+				retry = time.After(journalRefused)
+			} else if err != nil {
 				retry = time.After(journalRetry)
 			}
 		}
@@ -78,20 +91,29 @@ var errBroken = errors.New("the connection was lost")
 // and this node does not ask Redis for it.
 func (r *Redis) settle(l *link) error {
 	keys, mark := r.journal.snapshot()
+	delivered := 0
+	defer func() {
+		if delivered > 0 {
+			r.opts.Logger.Info("tiered: pending invalidations delivered", "keys", delivered)
+		}
+	}()
 	var refused error
 	for some := range slices.Chunk(keys, batchKeys) {
 		err := r.deliver(l, some, mark)
-		if !isRefusal(err) {
+		if !isForbidden(err) {
 			if err != nil {
 				return err
 			}
+			delivered += len(some)
 			continue
 		}
 		for one := range slices.Chunk(some, 1) { // one key may be why all were refused
-			if err := r.deliver(l, one, mark); isRefusal(err) {
+			if err := r.deliver(l, one, mark); isForbidden(err) {
 				refused = err
 			} else if err != nil {
 				return err
+			} else {
+				delivered++
 			}
 		}
 	}
@@ -109,6 +131,12 @@ func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
 func isRefusal(err error) bool {
 	_, ok := errors.AsType[replyError](err)
 	return ok
+}
+
+// isForbidden reports whether Redis will not let this user do it.
+func isForbidden(err error) bool {
+	reply, ok := errors.AsType[replyError](err)
+	return ok && reply == "NOPERM"
 }
 
 // record puts keys into the journal and reports whether all found room.
@@ -147,19 +175,25 @@ func (r *Redis) disconnected(err error) {
 	}
 	r.mu.Unlock()
 	if first && r.ctx.Err() == nil {
-		r.opts.Logger.Warn("tiered: no connection to Redis; asking the loaders until it is back", "error", err)
+		r.opts.Logger.Warn("tiered: no connection to Redis; asking the loaders until it is back", "err", err)
 	}
 }
 
 // restart begins a new session on l, if l is the current session's: entries of
 // the old one are not served any more.
-func (r *Redis) restart(l *link) {
+func (r *Redis) restart(l *link, why error) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.current.Load().remote == remote(l) {
+	ours := r.current.Load().remote == remote(l)
+	if ours {
 		r.beginLocked(l)
 	}
+	r.mu.Unlock()
+	if ours {
+		r.warn("tiered: the local tiers are dropped", why)
+	}
 }
+
+var errForgotten = errors.New("Redis has forgotten what this node holds (FLUSHALL, or the connection is lost)")
 
 // beginLocked makes a session on l, or without Redis if l is nil, the current
 // one. r.mu is held.
