@@ -15,9 +15,15 @@ import (
 // fewer than five, which is no short code yet, must match exactly: "agent5"
 // and "ext. 5" have the same digits and are different.
 //
+// One of more than 255 bytes is taken for an empty one, so that nobody fills
+// the cache with what is no number.
+//
 // It is [ErrNoDefaultOrganization] if the default one does not exist. That,
 // and a failure of the database, is not remembered.
 func (s *Service) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
+	if len(number) > maxPhoneText {
+		number = ""
+	}
 	return s.organizations.Get(ctx, number)
 }
 

@@ -40,12 +40,18 @@ func TestOrganizationByPhone(t *testing.T) {
 					"":                            "Default",
 					"\x00":                        "Default",
 					strings.Repeat("1604670", 20): "Default",
+					strings.Repeat("a", 300):      "Default",
+					strings.Repeat("b", 300):      "Default",
 				} {
 					for range 2 {
 						if got, err := n.OrganizationByPhone(t.Context(), number); err != nil || got.Name != want {
 							t.Errorf("OrganizationByPhone(%.20q) = %+v, %v, want %s", number, got, err, want)
 						}
 					}
+				}
+				// What is too long shares the entry of the empty number.
+				if st := n.Stats()["organization"]; st.Entries != 11 {
+					t.Errorf("%d entries, want 11", st.Entries)
 				}
 			})
 

@@ -14,6 +14,11 @@
 // removes both at the end, also after Ctrl-C. REDIS_ENABLED=false runs without
 // Redis.
 //
+// The files: main, config, servers and database set the stage; node, handlers,
+// patch, texts, sockets and watch are one node; fleet, wire and output start
+// and stop them; traffic, conversation, updates and ledger are the customers;
+// checks and compare judge; stats, report, table and progress tell.
+//
 // If this process is killed with SIGKILL, its nodes and private servers end
 // all the same. A given database then keeps the schema demo_…, and a given
 // Redis the keys demo:…:*, until they expire.
