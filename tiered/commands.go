@@ -44,8 +44,9 @@ func (l *link) swap(ctx context.Context, key string, old, value []byte, ttl time
 	return done, l.checked(err)
 }
 
-func (l *link) drop(ctx context.Context, key string, old []byte) error {
-	return l.checked(l.script(ctx, dropScript, key, rueidis.BinaryString(old)).Error())
+func (l *link) drop(ctx context.Context, key string, old []byte) (bool, error) {
+	done, err := l.script(ctx, dropScript, key, rueidis.BinaryString(old)).AsBool()
+	return done, l.checked(err)
 }
 
 func (l *link) invalidate(ctx context.Context, keys []string) error {
@@ -65,6 +66,19 @@ func (l *link) invalidate(ctx context.Context, keys []string) error {
 		}
 	}
 	return nil
+}
+
+// redeliver is invalidate for what Redis may refuse again: nobody is told of
+// keys that were not deleted.
+func (l *link) redeliver(ctx context.Context, keys []string) error {
+	ctx, cancel := l.deadline(ctx)
+	defer cancel()
+	b := l.client.B()
+	if err := l.send(ctx, b.Unlink().Key(keys...).Build())[0].Error(); err != nil {
+		return l.checked(err)
+	}
+	message := rueidis.BinaryString(purge{node: l.redis.node, keys: keys}.encode())
+	return l.checked(l.send(ctx, b.Publish().Channel(l.channel()).Message(message).Build())[0].Error())
 }
 
 // deadline bounds a command. The reply may still come later; rueidis drops it.
@@ -103,8 +117,8 @@ redis.call('STRLEN', KEYS[1])
 return 1`)
 
 	dropScript = newScript(`
-if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
-return 1`)
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('DEL', KEYS[1])`)
 )
 
 // batchKeys bounds the keys of one UNLINK and one purge: a larger command

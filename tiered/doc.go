@@ -57,8 +57,8 @@
 // sent again until they are; the keys in it are not looked up in Redis.
 // Connections are made again in the background, and no caller waits for that.
 // While there is one that does not answer, no step of a read or invalidation
-// waits for longer than [RedisOptions.Timeout]; after a second without a sign
-// of life the connection is given up.
+// waits for longer than [RedisOptions.Timeout]; after half a second to a second
+// without a sign of life the connection is given up.
 //
 // # What is not promised
 //
@@ -80,7 +80,8 @@
 //   - SWAPDB replaces all keys and tells nobody.
 //   - Remaining life of a value read from Redis is counted with this node's
 //     wall clock from a time the writer's wrote down. Clocks that differ make
-//     it that much longer or shorter, up to one TTL.
+//     it that much longer or shorter, up to one TTL; and after an overflow of
+//     the journal, what was loaded before it is told by the same clocks.
 //
 // # Limits
 //

@@ -138,13 +138,15 @@ func (n *fakeRemote) swap(ctx context.Context, key string, old, value []byte, tt
 	return true, ctx.Err()
 }
 
-func (n *fakeRemote) drop(ctx context.Context, key string, old []byte) error {
+func (n *fakeRemote) drop(ctx context.Context, key string, old []byte) (bool, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	if held := n.server.getLocked(key); held != nil && bytes.Equal(held, old) {
-		n.server.changeLocked(key, nil, 0)
+	held := n.server.getLocked(key)
+	if held == nil || !bytes.Equal(held, old) {
+		return false, ctx.Err()
 	}
-	return ctx.Err()
+	n.server.changeLocked(key, nil, 0)
+	return true, ctx.Err()
 }
 
 func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {

@@ -41,51 +41,67 @@ func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
 // the lease, and then neither tier keeps what may be older.
 func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V] {
 	c := f.cache
-	filled := false
-	defer func() { // also when the codec panics
-		if !filled {
+	pending := true
+	defer func() {
+		if pending { // the codec panicked
 			f.dropLease(ctx, lease)
 		}
 	}()
 	began, written := c.redis.clock.now(), time.Now()
 	out := f.load(ctx)
 	ttl := c.ttl(out)
+	fr, ok := c.encode(out, frame{written: written, ttl: ttl})
 	left := ttl - time.Duration(c.redis.clock.now()-began)
-	if out.failed() || left < time.Millisecond {
-		return out
-	}
-	fr := frame{kind: kindAbsent, written: written, ttl: ttl}
-	if out.err == nil {
-		fr.kind = kindValue
-		var err error
-		if fr.payload, err = c.opts.Codec.Marshal(out.value); err != nil || len(fr.payload) > maxPayload {
-			c.counters.undecodable.Add(1)
+	pending = false
+	if !ok || left < time.Millisecond {
+		if f.dropLease(ctx, lease) {
 			f.keepLoaded(out, began)
-			return out
 		}
+		return out
 	}
 	c.tickets.expectEcho(f.ticket)
 	ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left)
-	if err != nil {
+	switch {
+	case err != nil:
 		f.noteFailure(err)
-		f.keepLoaded(out, began)
-		return out
-	}
-	filled = true // or the lease was gone before
-	if !ok {
+		if f.dropLease(ctx, lease) {
+			f.keepLoaded(out, began)
+		}
+	case !ok:
 		c.counters.refused.Add(1)
-		return out
+	default:
+		f.keep(out, after(began, ttl))
 	}
-	f.keep(out, after(began, ttl))
 	return out
 }
 
-// dropLease lets other nodes load at once, even if ctx has ended. If Redis
-// cannot be reached the lease ends by itself after LoadTimeout.
-func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) {
-	if err := f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease); err != nil {
-		f.noteFailure(err)
+// encode completes fr to hold an outcome, if that can be kept in Redis.
+func (c *Cache[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
+	if out.err != nil {
+		fr.kind = kindAbsent
+		return fr, !out.failed()
 	}
+	var err error
+	fr.kind = kindValue
+	fr.payload, err = c.opts.Codec.Marshal(out.value)
+	if err != nil || len(fr.payload) > maxPayload {
+		c.counters.undecodable.Add(1)
+		return fr, false
+	}
+	return fr, true
+}
+
+// dropLease lets other nodes load at once, even if ctx has ended. It reports
+// whether the outcome may be kept here: not if the lease was gone already. If
+// Redis cannot be reached, the lease ends by itself after LoadTimeout.
+func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) bool {
+	f.cache.tickets.expectEcho(f.ticket)
+	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease)
+	if err != nil {
+		f.noteFailure(err)
+		return true // for MaxStale, like all that is loaded while Redis fails
+	}
+	return dropped
 }
 
 // keep stores an outcome in the local tier until the monotonic time expires,

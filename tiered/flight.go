@@ -178,8 +178,15 @@ func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	} else {
 		ours, err = f.session.remote.swap(ctx, f.redisKey, held, lease, ttl)
 	}
-	if err != nil || !ours {
+	if err != nil {
+		// The lease may be there all the same, with a reply that came late.
+		// This command is behind that one, so it is taken away again.
+		rem := f.session.remote
+		c.work.Go(func() { _, _ = rem.drop(context.WithoutCancel(ctx), f.redisKey, lease) })
 		return nil, err
+	}
+	if !ours {
+		return nil, nil
 	}
 	// The ticket in hand may be void, or still wait for an echo that does not
 	// come. What happened to the key before now does not matter: if anything

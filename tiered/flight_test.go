@@ -316,9 +316,13 @@ func (unwritable) Marshal(any) ([]byte, error) { return nil, errors.New("no") }
 
 func TestCodecRefuses(t *testing.T) {
 	t.Parallel()
-	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	r := dial(t, RedisOptions{Prefix: newPrefix(t), MaxStale: time.Hour})
 	c := newCache(t, r, new(source), Options{Codec: unwritable{}})
 	get(t, c, "k", "k@0")
+	get(t, c, "k", "k@0")
+	if st := c.Stats(); st.Loads != 1 || st.LocalHits != 1 {
+		t.Errorf("want one load and a local hit: %+v", st)
+	}
 	if held, err := r.current.Load().remote.read(t.Context(), r.opts.Prefix+"k"); held != nil || err != nil {
 		t.Errorf("Redis holds %q, %v, want nothing, the lease gone", held, err)
 	}

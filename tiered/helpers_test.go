@@ -154,12 +154,25 @@ type gate struct {
 	afterRead        func(key string)
 	afterSwap        func(key string)
 	beforeInvalidate func()
-	fail             error
+	beforeRead       func()
+	fail             error // of read, which then does nothing
+	loseSet          error // of setIfAbsent, which does its work all the same
+}
+
+func (g *gate) setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
+	b, err := g.remote.setIfAbsent(ctx, key, value, ttl)
+	if g.loseSet != nil {
+		return nil, g.loseSet
+	}
+	return b, err
 }
 
 func (g *gate) read(ctx context.Context, key string) ([]byte, error) {
 	if g.fail != nil {
 		return nil, g.fail
+	}
+	if g.beforeRead != nil {
+		g.beforeRead()
 	}
 	b, err := g.remote.read(ctx, key)
 	if g.afterRead != nil {

@@ -63,6 +63,26 @@ func TestAbandonedCommands(t *testing.T) {
 	}
 }
 
+// TestAnyAnswerIsASignOfLife: a server that refuses PING is not dead.
+func TestAnyAnswerIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	if _, err := srv.CLI("ACL", "SETUSER", "default", "-ping"); err != nil {
+		t.Fatal(err)
+	}
+	r := dial(t, RedisOptions{URL: srv.URL()})
+	before := r.current.Load()
+	l := before.remote.(*link)
+	l.abandoned.Add(1) // a command whose caller has left
+	l.slots <- struct{}{}
+	l.stalled <- struct{}{}
+	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 }, "revival")
+	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
+	if r.current.Load() != before {
+		t.Error("the connection was given up")
+	}
+}
+
 // TestScriptsRefused: without scripts nothing can be filled, so Redis is not
 // used, and Status says why.
 func TestScriptsRefused(t *testing.T) {
@@ -140,7 +160,7 @@ func TestLargeValues(t *testing.T) {
 		}
 		return strings.Repeat("x", size), nil
 	})
-	r := dial(t, RedisOptions{URL: srv.URL()})
+	r := dial(t, RedisOptions{URL: srv.URL(), MaxStale: time.Hour})
 	a := newCache(t, dial(t, RedisOptions{URL: srv.URL()}), load, Options{})
 	b := newCache(t, r, load, Options{})
 	before := r.current.Load()
@@ -159,8 +179,13 @@ func TestLargeValues(t *testing.T) {
 	if st := b.Stats(); st.RedisErrors != 0 || st.RedisHits != keys || r.current.Load() != before {
 		t.Errorf("the connection did not hold: %+v", st)
 	}
-	if _, err := b.Get(t.Context(), "too large"); err != nil {
-		t.Error(err)
+	for range 3 { // kept here, for MaxStale
+		if _, err := b.Get(t.Context(), "too large"); err != nil {
+			t.Error(err)
+		}
+	}
+	if st := b.Stats(); st.Loads != 1 || st.LocalHits != 2 {
+		t.Errorf("too large a value: want one load and two local hits: %+v", st)
 	}
 	if out, err := srv.CLI("EXISTS", "too large"); strings.TrimSpace(out) != "0" || err != nil {
 		t.Errorf("EXISTS = %q, %v, want too large a value kept out", out, err)

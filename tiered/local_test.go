@@ -119,10 +119,14 @@ func TestTickets(t *testing.T) {
 	if tk.commit(first, endless) {
 		t.Error("a replaced ticket was committed")
 	}
-	if !isClosed(tk.wait(first)) {
-		t.Error("a replaced ticket is not void")
+	if isClosed(tk.wait(first)) {
+		t.Error("who waits on a replaced ticket does not wait on its successor")
 	}
+	waitsOnSuccessor := tk.wait(first)
 	tk.void("k")
+	if !isClosed(waitsOnSuccessor) {
+		t.Error("the end of the successor did not wake who waits on the ticket it replaced")
+	}
 	waiter := tk.open("k", s)
 	woken := tk.wait(waiter)
 	second := tk.open("k", s)

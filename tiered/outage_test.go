@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -171,6 +172,78 @@ func TestTwoFlightsWait(t *testing.T) {
 			t.Errorf("%d loads, want none", n)
 		}
 	})
+}
+
+// TestTwoFlightsRead is the same for flights that overlap while they read.
+func TestTwoFlightsRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := newFakeServer()
+		r := server.redis()
+		c := newCache(t, r, new(source), Options{WaitForFill: time.Second})
+		other := server.connect(newRecorder())
+		lease := framer{fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), time.Minute)
+		if _, err := other.setIfAbsent(t.Context(), "k", lease, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		var reads atomic.Int64
+		intercept(r, &gate{beforeRead: func() {
+			reads.Add(1)
+			time.Sleep(time.Millisecond)
+		}})
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				if _, err := c.Get(context.Background(), "k"); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(time.Millisecond / 2)
+			c.flights.Forget(c.flightKey("k", r.current.Load(), r.clock.now())) // the next caller does not join
+		}
+		wg.Wait()
+		if n := reads.Load(); n > 4 {
+			t.Errorf("two flights that wait for another node read %d times", n)
+		}
+	})
+}
+
+// TestLeaseWithLostReply: Redis took the lease, and its answer came too late.
+// The others do not wait for a node that does not know that it has it.
+func TestLeaseWithLostReply(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	ra, rb := dial(t, RedisOptions{Prefix: prefix}), dial(t, RedisOptions{Prefix: prefix})
+	a, b := newCache(t, ra, src, Options{}), newCache(t, rb, src, Options{WaitForFill: time.Hour, LoadTimeout: time.Hour})
+	intercept(ra, &gate{loseSet: context.DeadlineExceeded})
+	get(t, a, "k", "k@0")
+	get(t, b, "k", "k@0")
+}
+
+// TestRefusedKeyTellsNobody: an invalidation that Redis refuses again and again
+// is no news to the others.
+func TestRefusedKeyTellsNobody(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~ok*", "&*", "+@all"); err != nil {
+		t.Fatal(err)
+	}
+	r := dial(t, RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://app:pw@", 1)})
+	other, rec := dial(t, RedisOptions{URL: srv.URL()}), newRecorder()
+	if err := other.enroll("recorder", rec); err != nil {
+		t.Fatal(err)
+	}
+	r.journal.add([]string{"forbidden", "ok"})
+	for range 3 {
+		if err := r.settle(r.current.Load().remote.(*link)); !isRefusal(err) {
+			t.Errorf("settle = %v, want a refusal", err)
+		}
+	}
+	servertest.Eventually(t, 10*time.Second, func() bool { _, n := rec.count("ok"); return n == 1 }, "the purge of ok")
+	if _, n := rec.count("forbidden"); n != 0 {
+		t.Errorf("%d purges of a key that was not deleted", n)
+	}
 }
 
 // TestKeyThatRedisRefuses: it does not keep this node from Redis, nor other

@@ -40,7 +40,7 @@ type RedisOptions struct {
 
 	// Disabled switches Redis off: no connection is ever made, and nothing is
 	// kept in the local tier, as nothing could invalidate it there. Concurrent
-	// calls for one key still share a load.
+	// calls for one key still share a load, of no longer than MaxStale.
 	Disabled bool
 
 	// Logger is told when the link to Redis comes and goes. It never sees a

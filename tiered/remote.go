@@ -28,8 +28,8 @@ type remote interface {
 	setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error)
 	// swap stores value if the key holds old, and reports whether it did.
 	swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error)
-	// drop deletes the key if it holds old.
-	drop(ctx context.Context, key string, old []byte) error
+	// drop deletes the key if it holds old, and reports whether it did.
+	drop(ctx context.Context, key string, old []byte) (bool, error)
 	// invalidate deletes keys and sends the purge.
 	invalidate(ctx context.Context, keys []string) error
 }

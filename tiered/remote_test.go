@@ -90,6 +90,14 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 			t.Fatalf("setIfAbsent(%q, %q) = %q, want %q", key, value, got, want)
 		}
 	}
+	drop := func(t *testing.T, r remote, key, old string, want bool) {
+		t.Helper()
+		got, err := r.drop(ctx, key, []byte(old))
+		must(t, err)
+		if got != want {
+			t.Fatalf("drop(%q, %q) = %v, want %v", key, old, got, want)
+		}
+	}
 	swap := func(t *testing.T, r remote, key, old, value string, want bool) {
 		t.Helper()
 		got, err := r.swap(ctx, key, []byte(old), []byte(value), ttl)
@@ -121,7 +129,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		swap(t, b, k, "x", "y", true)
 		told(t, a, toA, k, 1) // it did not read again
 		read(t, a, k, "y")
-		must(t, b.drop(ctx, k, []byte("y")))
+		drop(t, b, k, "y", true)
 		told(t, a, toA, k, 2)
 	})
 	t.Run("rule 1: setIfAbsent registers, whoever wins", func(t *testing.T) {
@@ -138,7 +146,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		set(t, a, k, "lease", "lease")
 		swap(t, a, k, "lease", "value", true)
 		told(t, a, toA, k, 1)
-		must(t, b.drop(ctx, k, []byte("value")))
+		drop(t, b, k, "value", true)
 		told(t, a, toA, k, 2)
 	})
 	t.Run("rule 1: expiry is a change", func(t *testing.T) {
@@ -167,7 +175,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 			read(t, a, k, "")
 			step("setIfAbsent", func() { set(t, a, k, "x", "x") })
 			step("swap", func() { swap(t, a, k, "x", "y", true) })
-			step("drop", func() { must(t, a.drop(ctx, k, []byte("y"))) })
+			step("drop", func() { drop(t, a, k, "y", true) })
 			set(t, a, k, "z", "z")
 			step("invalidate", func() { must(t, a.invalidate(ctx, []string{k})) })
 		}
@@ -193,7 +201,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		}
 		swap(t, a, k, "nobody's", "x", false)
 		swap(t, a, prefix+"missing", "", "x", false)
-		must(t, a.drop(ctx, k, []byte("nobody's")))
+		drop(t, a, k, "nobody's", false)
 		if held, err := b.read(ctx, k); err != nil || held == nil {
 			t.Errorf("drop with the wrong value removed the key (%v)", err)
 		}
@@ -215,7 +223,8 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		_, err := a.read(ctx, prefix+"5")
 		_, err2 := a.setIfAbsent(ctx, prefix+"5", []byte("x"), ttl)
 		_, err3 := a.swap(ctx, prefix+"5", []byte("x"), []byte("y"), ttl)
-		for _, err := range []error{err, err2, err3, a.drop(ctx, prefix+"5", nil), a.invalidate(ctx, []string{prefix + "5"})} {
+		_, err4 := a.drop(ctx, prefix+"5", nil)
+		for _, err := range []error{err, err2, err3, err4, a.invalidate(ctx, []string{prefix + "5"})} {
 			if err == nil {
 				t.Error("no error")
 			}

@@ -61,7 +61,8 @@ func (l *link) revive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingEvery)
 	defer cancel()
 	n := l.abandoned.Load()
-	if err := l.client.Do(ctx, l.client.B().Ping().Build()).Error(); err != nil {
+	// Whatever it says, an answer is an answer.
+	if err := l.client.Do(ctx, l.client.B().Ping().Build()).NonRedisError(); err != nil {
 		return err
 	}
 	l.abandoned.Add(-n)

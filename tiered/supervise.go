@@ -25,6 +25,10 @@ const (
 const (
 	journalRetry   = 100 * time.Millisecond
 	journalRefused = 2 * time.Second
+
+	// So many keys are tried one by one at a time. The journal gives its keys
+	// in no order, so the next time others come first.
+	settleSingles = 100
 )
 
 // supervise keeps a session going: one with Redis while there is a connection,
@@ -91,7 +95,7 @@ var errBroken = errors.New("the connection was lost")
 // and this node does not ask Redis for it.
 func (r *Redis) settle(l *link) error {
 	keys, mark := r.journal.snapshot()
-	delivered := 0
+	delivered, singles := 0, settleSingles
 	defer func() {
 		if delivered > 0 {
 			r.opts.Logger.Info("tiered: pending invalidations delivered", "keys", delivered)
@@ -108,6 +112,9 @@ func (r *Redis) settle(l *link) error {
 			continue
 		}
 		for one := range slices.Chunk(some, 1) { // one key may be why all were refused
+			if singles--; singles < 0 {
+				return refused
+			}
 			if err := r.deliver(l, one, mark); isForbidden(err) {
 				refused = err
 			} else if err != nil {
@@ -121,7 +128,7 @@ func (r *Redis) settle(l *link) error {
 }
 
 func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
-	err := l.invalidate(r.ctx, keys)
+	err := l.redeliver(r.ctx, keys)
 	if err == nil {
 		r.journal.settle(keys, mark)
 	}

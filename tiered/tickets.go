@@ -142,18 +142,20 @@ func (t *tickets[V]) release(e *entry[V]) {
 }
 
 // wait returns a channel that is closed when the key may have changed: when e,
-// or the ticket that has taken its place, is committed, released or void.
+// or the latest ticket that has taken its place, is committed, released or
+// void. That one was opened later and will read later, so nothing is missed.
 func (t *tickets[V]) wait(e *entry[V]) <-chan struct{} {
 	sh := t.shard(e.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[e.key] != e {
+	last := sh.entries[e.key]
+	if last == nil || last.expires.Load() != 0 {
 		return closed
 	}
-	if e.voided == nil {
-		e.voided = make(chan struct{})
+	if last.voided == nil {
+		last.voided = make(chan struct{})
 	}
-	return e.voided
+	return last.voided
 }
 
 // closed is what one waits on who need not wait.
