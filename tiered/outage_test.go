@@ -215,7 +215,8 @@ func TestLeaseWithLostReply(t *testing.T) {
 	prefix := newPrefix(t)
 	src := new(source)
 	ra, rb := dial(t, RedisOptions{Prefix: prefix}), dial(t, RedisOptions{Prefix: prefix})
-	a, b := newCache(t, ra, src, Options{}), newCache(t, rb, src, Options{WaitForFill: time.Hour, LoadTimeout: time.Hour})
+	patient := Options{WaitForFill: time.Hour, LoadTimeout: time.Hour}
+	a, b := newCache(t, ra, src, patient), newCache(t, rb, src, patient)
 	intercept(ra, &gate{loseSet: context.DeadlineExceeded})
 	get(t, a, "k", "k@0")
 	get(t, b, "k", "k@0")
