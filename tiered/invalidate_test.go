@@ -90,7 +90,7 @@ func TestInvalidateReachesOtherNodes(t *testing.T) {
 		}
 		sees(t, b, "k", "k@1")
 	})
-	t.Run("by purge, for a key known to be absent", func(t *testing.T) {
+	t.Run("by push or purge, for a key known to be absent", func(t *testing.T) {
 		_, a, b, _ := setup(t, RedisOptions{})
 		var exists atomic.Bool
 		l := LoaderFunc[string, string](func(context.Context, string) (string, error) {
