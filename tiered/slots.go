@@ -9,12 +9,11 @@ import (
 
 // Redis counts a connection that has subscribed among those whose output it
 // bounds, at 32 MB by default or 8 MB for a minute on end, and cuts one that
-// has more on the way. So there
-// are no more than maxInFlight commands at a time, and no larger values: 25 MB
-// together. (rueidis has room for 1,024 commands, and who asks for more waits
-// without regard for the context.)
+// has more on the way. So there are no more than maxInFlight commands at a
+// time, and no larger values: 13 MB together. (rueidis has room for 1,024
+// commands, and who asks for more waits without regard for the context.)
 const (
-	maxInFlight = 256
+	maxInFlight = 128
 	maxPayload  = 100 << 10
 )
 
