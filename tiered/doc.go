@@ -57,14 +57,14 @@
 // sent again until they are; the keys in it are not looked up in Redis.
 // Connections are made again in the background, and no caller waits for that.
 // While there is one that does not answer, no step of a read or invalidation
-// waits for longer than [RedisOptions.Timeout]; after half a second to a second
+// waits for longer than [RedisOptions.Timeout]; after one to two seconds
 // without a sign of life the connection is given up.
 //
 // # What is not promised
 //
 //   - Staleness is bounded by MaxStale only while the loss of the connection is
 //     noticed. A server that falls silent without closing it is given up after
-//     about a second; a process that was stopped may serve what it held for as
+//     one to two seconds; a process that was stopped may serve what it held for as
 //     long once it goes on. The freshness lease that closes this gap has its
 //     place in the read path (session.renew) and no heartbeat yet.
 //   - A change that nobody invalidates is seen when the TTL ends. So is one

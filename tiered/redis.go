@@ -54,9 +54,10 @@ const (
 	defaultDialTimeout = 250 * time.Millisecond
 
 	// An idle connection is asked for a sign of life this often, and given up
-	// when none comes for as long again: rueidis' defaults take 12 seconds to
+	// when none comes within that time: rueidis' defaults take 12 seconds to
 	// notice a frozen server.
-	pingEvery = 500 * time.Millisecond
+	pingEvery   = 500 * time.Millisecond
+	pingTimeout = time.Second
 
 	connBuffer = 64 << 10 // bytes, each way; a value larger than that costs a few more system calls
 
@@ -165,7 +166,7 @@ func clientOption(raw string) (rueidis.ClientOption, error) {
 	co.ReadBufferEachConn, co.WriteBufferEachConn = connBuffer, connBuffer
 	co.Dialer.Timeout = orDefault(co.Dialer.Timeout, defaultDialTimeout)
 	co.Dialer.KeepAlive = pingEvery
-	co.ConnWriteTimeout = pingEvery
+	co.ConnWriteTimeout = pingTimeout
 	return co, nil
 }
 

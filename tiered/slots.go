@@ -57,7 +57,7 @@ func (l *link) send(ctx context.Context, commands ...rueidis.Completed) []rueidi
 // revive asks for a sign of life after commands were abandoned. Replies come in
 // order: when this one is here, so are those of all that were sent before.
 func (l *link) revive(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pingEvery)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	n := l.abandoned.Load()
 	// Whatever it says, an answer is an answer.

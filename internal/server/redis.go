@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -130,6 +131,12 @@ func (r *Redis) Addr() string { return address(r.port) }
 // Dir returns the server's working folder, where it keeps dump.rdb after a
 // SAVE and looks for it when it starts. It lasts until Stop.
 func (r *Redis) Dir() string { return filepath.Join(r.leash.home, "data") }
+
+// Log returns what the server has logged since it was started last.
+func (r *Redis) Log() (string, error) {
+	text, err := os.ReadFile(filepath.Join(r.leash.home, "log"))
+	return string(text), err
+}
 
 // Stop ends the server and removes its folder. It returns when both are gone;
 // further calls do nothing. A server that does not end by itself within five
