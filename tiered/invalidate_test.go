@@ -49,36 +49,28 @@ func TestInvalidateReachesOtherNodes(t *testing.T) {
 		strangerDeletes(t, rb.opts.Prefix+"k")
 		sees(t, b, "k", "k@1")
 	})
-	t.Run("by purge, where the server refuses tracking", func(t *testing.T) {
-		private := servertest.Redis(t)
-		if _, err := private.CLI("ACL", "SETUSER", "default", "-client|tracking"); err != nil {
-			t.Fatal(err)
-		}
-		src, a, b, rb := setup(t, RedisOptions{URL: private.URL()})
-		if st := rb.Status(); st.Tracking {
-			t.Fatalf("tracking is on: %+v", st)
-		}
-		get(t, a, "k", "k@0")
-		get(t, b, "k", "k@0")
-		src.change()
-		if err := a.Invalidate(t.Context(), "k"); err != nil {
-			t.Fatal(err)
-		}
-		sees(t, b, "k", "k@1")
-	})
-	t.Run("by purge, where the server speaks RESP2 only", func(t *testing.T) {
-		src, a, b, rb := setup(t, RedisOptions{URL: servertest.RedisURL(t) + "?protocol=2"})
-		if st := rb.Status(); st.Tracking {
-			t.Fatalf("tracking is on: %+v", st)
-		}
-		get(t, a, "k", "k@0")
-		get(t, b, "k", "k@0")
-		src.change()
-		if err := a.Invalidate(t.Context(), "k"); err != nil {
-			t.Fatal(err)
-		}
-		sees(t, b, "k", "k@1")
-	})
+	refusing := servertest.Redis(t)
+	if _, err := refusing.CLI("ACL", "SETUSER", "default", "-client|tracking"); err != nil {
+		t.Fatal(err)
+	}
+	for where, url := range map[string]string{
+		"the server refuses tracking":  refusing.URL(),
+		"the server speaks RESP2 only": servertest.RedisURL(t) + "?protocol=2",
+	} {
+		t.Run("by purge, where "+where, func(t *testing.T) {
+			src, a, b, rb := setup(t, RedisOptions{URL: url})
+			if st := rb.Status(); st.Tracking {
+				t.Fatalf("tracking is on: %+v", st)
+			}
+			get(t, a, "k", "k@0")
+			get(t, b, "k", "k@0")
+			src.change()
+			if err := a.Invalidate(t.Context(), "k"); err != nil {
+				t.Fatal(err)
+			}
+			sees(t, b, "k", "k@1")
+		})
+	}
 	t.Run("by purge, for a key that is not in Redis", func(t *testing.T) {
 		src, a, b, rb := setup(t, RedisOptions{})
 		g := &gate{fail: errors.New("no reads today")}
