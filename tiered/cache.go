@@ -17,7 +17,8 @@ type Keyspace[K comparable] struct {
 
 	// Key returns the Redis key of k, before [RedisOptions.Prefix]. Different
 	// k must have different keys, in this cache and across all that share a
-	// prefix, and each k must be equal to itself, which a NaN is not. It is called once for each look past the local tier.
+	// prefix, and each k must be equal to itself, which a NaN is not. It is
+	// called once for each look past the local tier.
 	Key func(k K) string
 }
 

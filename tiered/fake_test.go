@@ -47,23 +47,8 @@ func (s *fakeServer) redis() *Redis {
 		panic(err)
 	}
 	r.opts.Disabled = false
-	setRemote(r, s.connect(everyCache{r}), forever)
+	setRemote(r, s.connect(r), forever)
 	return r
-}
-
-// everyCache passes news on to the caches of a Redis.
-type everyCache struct{ redis *Redis }
-
-func (e everyCache) pushed(key string) {
-	for _, c := range e.redis.listeners() {
-		c.pushed(key)
-	}
-}
-
-func (e everyCache) purged(key string) {
-	for _, c := range e.redis.listeners() {
-		c.purged(key)
-	}
 }
 
 // setRemote begins a session of r with rem, or without Redis if rem is nil.

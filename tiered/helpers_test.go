@@ -113,6 +113,18 @@ func checkClosed(t testing.TB, c *Cache[string, string]) {
 	}
 }
 
+// len counts the entries and the open tickets.
+func (t *tickets[V]) len() int {
+	n := 0
+	for i := range t.shards {
+		sh := &t.shards[i]
+		sh.mu.Lock()
+		n += len(sh.entries)
+		sh.mu.Unlock()
+	}
+	return n
+}
+
 // open4test counts tickets that were neither committed nor voided.
 func (t *tickets[V]) open4test() int {
 	n := 0

@@ -130,9 +130,7 @@ func (l *link) onPush(keys []rueidis.RedisMessage) {
 	}
 	for i := range keys {
 		if key, err := keys[i].ToString(); err == nil {
-			for _, c := range l.redis.listeners() {
-				c.pushed(key)
-			}
+			l.redis.pushed(key)
 		}
 	}
 }
@@ -148,8 +146,6 @@ func (l *link) onMessage(m rueidis.PubSubMessage) {
 		return // this node obeyed before it sent it
 	}
 	for _, key := range p.keys {
-		for _, c := range l.redis.listeners() {
-			c.purged(key)
-		}
+		l.redis.purged(key)
 	}
 }

@@ -235,6 +235,20 @@ func (r *Redis) listeners() []receiver {
 	return nil
 }
 
+// pushed passes a push on to every cache.
+func (r *Redis) pushed(key string) {
+	for _, c := range r.listeners() {
+		c.pushed(key)
+	}
+}
+
+// purged passes a purge on to every cache.
+func (r *Redis) purged(key string) {
+	for _, c := range r.listeners() {
+		c.purged(key)
+	}
+}
+
 // invalidate deletes keys in Redis and tells the other nodes. What Redis does
 // not acknowledge goes to the journal.
 func (r *Redis) invalidate(ctx context.Context, keys []string) error {

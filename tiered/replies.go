@@ -38,6 +38,18 @@ type replyError string
 
 func (e replyError) Error() string { return "Redis answered " + string(e) }
 
+// isRefusal reports whether Redis answered that it will not.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[replyError](err)
+	return ok
+}
+
+// isForbidden reports whether Redis will not let this user do it.
+func isForbidden(err error) bool {
+	reply, ok := errors.AsType[replyError](err)
+	return ok && reply == "NOPERM"
+}
+
 // checked passes on err, discreetly, and gives the link up if it says that a
 // connection is gone: of two, rueidis tells us only about the one that carries
 // pub/sub.

@@ -104,23 +104,24 @@ func (r *Redis) settle(l *link) error {
 	var refused error
 	for some := range slices.Chunk(keys, batchKeys) {
 		err := r.deliver(l, some, mark)
-		if !isForbidden(err) {
-			if err != nil {
-				return err
-			}
+		if err == nil {
 			delivered += len(some)
 			continue
+		}
+		if !isForbidden(err) {
+			return err
 		}
 		for one := range slices.Chunk(some, 1) { // one key may be why all were refused
 			if singles--; singles < 0 {
 				return refused
 			}
-			if err := r.deliver(l, one, mark); isForbidden(err) {
-				refused = err
-			} else if err != nil {
-				return err
-			} else {
+			switch err := r.deliver(l, one, mark); {
+			case err == nil:
 				delivered++
+			case isForbidden(err):
+				refused = err
+			default:
+				return err
 			}
 		}
 	}
@@ -133,17 +134,6 @@ func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
 		r.journal.settle(keys, mark)
 	}
 	return err
-}
-
-func isRefusal(err error) bool {
-	_, ok := errors.AsType[replyError](err)
-	return ok
-}
-
-// isForbidden reports whether Redis will not let this user do it.
-func isForbidden(err error) bool {
-	reply, ok := errors.AsType[replyError](err)
-	return ok && reply == "NOPERM"
 }
 
 // record puts keys into the journal and reports whether all found room.

@@ -165,18 +165,6 @@ var closed = func() chan struct{} {
 	return ch
 }()
 
-// len counts the entries and the open tickets.
-func (t *tickets[V]) len() int {
-	n := 0
-	for i := range t.shards {
-		sh := &t.shards[i]
-		sh.mu.Lock()
-		n += len(sh.entries)
-		sh.mu.Unlock()
-	}
-	return n
-}
-
 func (sh *ticketShard[V]) voidLocked(key string) bool {
 	e := sh.entries[key]
 	if e == nil {
