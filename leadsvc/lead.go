@@ -45,6 +45,12 @@ func (s *Service) FindLeadByPhone(ctx context.Context, phone, orgID string) (Lea
 	return s.leads.Get(ctx, leadKey{number, orgID})
 }
 
+// Lead returns the lead with that id, or [ErrNotFound]. It always asks the
+// database: what is remembered of leads is found by phone number.
+func (s *Service) Lead(ctx context.Context, leadID string) (Lead, error) {
+	return s.db.Lead(ctx, leadID)
+}
+
 // loadLead is the loader of the lead cache.
 func (s *Service) loadLead(ctx context.Context, key leadKey) (Lead, error) {
 	return s.db.LeadByPhone(ctx, key.org, key.phone.String())

@@ -27,6 +27,12 @@ type Conversation = pg.Conversation
 // Message is what [Service.AppendMessage] stores.
 type Message = pg.Message
 
+// Summary is what one conversation was about.
+type Summary = pg.Summary
+
+// CallSession is one phone call.
+type CallSession = pg.CallSession
+
 // JSON is a JSON document; the empty one is null.
 type JSON = pg.JSON
 
