@@ -17,9 +17,17 @@ type Keyspace[K comparable] struct {
 
 	// Key returns the Redis key of k, before [RedisOptions.Prefix]. Different
 	// k must have different keys, in this cache and across all that share a
-	// prefix, and each k must be equal to itself, which a NaN is not. It is
-	// called once for each look past the local tier.
+	// prefix, none of which may begin with "tiered:". Each k must be equal to
+	// itself, which a NaN is not. Key is called once for each look past the
+	// local tier.
 	Key func(k K) string
+
+	// Tag, if it is not nil, returns the tag of k: whatever bears the same one
+	// can be invalidated together, see [Tagged], without knowing its keys.
+	// Empty: k bears none. A tag costs a key in Redis, which lists the keys
+	// that bear it and lives as long as they do. To invalidate it takes as
+	// long as to delete them: keep them to some thousands.
+	Tag func(k K) string
 }
 
 // A Cache answers for the values of one kind: from its local tier, from Redis,
@@ -115,22 +123,16 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
 	if c.isClosed() {
 		return ErrClosed
 	}
-	if len(keys) == 0 {
-		return nil
-	}
+	return c.redis.Invalidate(ctx, c.Target(keys...))
+}
+
+// Target is these keys of c, for [Redis.Invalidate].
+func (c *Cache[K, V]) Target(keys ...K) Target {
 	redisKeys := make([]string, len(keys))
 	for i, key := range keys {
-		redisKeys[i] = c.redisKey(key)
-		c.forget(redisKeys[i])
+		redisKeys[i] = c.keys.Key(key)
 	}
-	err := c.redis.invalidate(ctx, redisKeys)
-	// A flight that began since may have read the old value from Redis before
-	// it was dropped there, and without tracking nothing would tell: a node
-	// ignores its own purge. So forget once more (TestInvalidateTwice).
-	for _, key := range redisKeys {
-		c.forget(key)
-	}
-	return err
+	return Target{keys: redisKeys}
 }
 
 // Stats returns a snapshot of the counters.
@@ -175,20 +177,43 @@ func (c *Cache[K, V]) begin() bool {
 	return true
 }
 
-func (c *Cache[K, V]) redisKey(key K) string { return c.redis.opts.Prefix + c.keys.Key(key) }
+// place returns where the value of key is in Redis.
+func (c *Cache[K, V]) place(key K) place {
+	at := place{key: c.redis.opts.Prefix + c.keys.Key(key), plain: c.opts.PlainJSON}
+	if c.keys.Tag != nil {
+		if tag := c.keys.Tag(key); tag != "" {
+			at.tag = c.redis.tagKey(tag)
+		}
+	}
+	return at
+}
 
-// pushed implements receiver. The echo of this node's own fill is no news.
+// pushed implements receiver. The echo of this node's own fill is no news. Of
+// a tag it says only that its list has changed: by a fill, if nothing else.
 func (c *Cache[K, V]) pushed(key string) {
-	if !c.tickets.echo(key) {
-		c.purged(key)
+	if !c.tickets.echo(key) && c.forget(key) {
+		c.counters.pushes.Add(1)
 	}
 }
 
 // purged implements receiver.
-func (c *Cache[K, V]) purged(key string) {
+func (c *Cache[K, V]) purged(key string) { c.counters.pushes.Add(c.forgetAll(key)) }
+
+// invalidated implements receiver.
+func (c *Cache[K, V]) invalidated(key string) { c.forgetAll(key) }
+
+// forgetAll drops what this node knows of a Redis key, or, if it is that of a
+// tag, of all keys that bear it. It returns of how many it knew anything.
+func (c *Cache[K, V]) forgetAll(key string) (n uint64) {
 	if c.forget(key) {
-		c.counters.pushes.Add(1)
+		n++
 	}
+	for _, bearer := range c.tickets.bearers(key) {
+		if c.forget(bearer) {
+			n++
+		}
+	}
+	return n
 }
 
 // forget drops what this node knows of a Redis key, and reports whether it

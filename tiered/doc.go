@@ -49,6 +49,26 @@
 // Frames in Redis carry the life of the server, so that a value restored from
 // a snapshot, or found on a promoted replica, is loaded anew.
 //
+// # Tags
+//
+// Entries whose keys a writer cannot name are invalidated by the tag they bear
+// ([Keyspace.Tag], [Tagged]). In Redis a tag is a set that lists the keys that
+// bear it. The scripts that place a lease or a value add its key to the set,
+// the one that invalidates the tag deletes all that the set lists, and the set;
+// the purge carries the tag, and each node drops what it holds that bears it.
+// What is not listed is not there: should Redis evict the set alone, an
+// invalidation would miss its keys, so reads and fills ask whether the key is
+// still listed (rule 6 of remote).
+//
+// # Sharing values with other programs
+//
+// With [Options.PlainJSON] a key holds the codec's JSON and nothing else, for
+// how long Redis says. Other programs may read, set and delete it; tracking
+// tells this node. The lease, and the mark of an absent key, must be under the
+// same key all the same, so that whatever another program does there voids the
+// fill. They are the JSON null, followed by white space that spells them: a
+// program that meets one has nothing cached. (See plainForm.)
+//
 // # Without Redis
 //
 // While there is no connection, Get asks the loader and keeps what it says for
@@ -78,6 +98,12 @@
 //     restarted, is taken for the one it was: values that were deleted on its
 //     stand-in live up to their TTL.
 //   - SWAPDB replaces all keys and tells nobody.
+//   - A plain value does not say in which life of the server it was written:
+//     after a restart from a snapshot, or a failover, it may be one that had
+//     been deleted, for up to its TTL. Nor does this package keep another
+//     program from storing what it read before a change.
+//   - A plain value that bears a tag and that another program wrote is found by
+//     the tag only once a node has read it.
 //   - Remaining life of a value read from Redis is counted with this node's
 //     wall clock from a time the writer's wrote down. Clocks that differ make
 //     it that much longer or shorter, up to one TTL; and after an overflow of

@@ -13,6 +13,7 @@ import (
 type fakeServer struct {
 	mu      sync.Mutex
 	values  map[string]fakeValue
+	tags    map[string]map[string]bool // key of a tag → keys it lists
 	readers map[string]map[*fakeRemote]bool
 	nodes   []*fakeRemote
 }
@@ -29,7 +30,11 @@ type fakeRemote struct {
 }
 
 func newFakeServer() *fakeServer {
-	return &fakeServer{values: make(map[string]fakeValue), readers: make(map[string]map[*fakeRemote]bool)}
+	return &fakeServer{
+		values:  make(map[string]fakeValue),
+		tags:    make(map[string]map[string]bool),
+		readers: make(map[string]map[*fakeRemote]bool),
+	}
 }
 
 func (s *fakeServer) connect(to receiver) *fakeRemote {
@@ -94,43 +99,49 @@ func (s *fakeServer) registerLocked(key string, n *fakeRemote) {
 	s.readers[key][n] = true
 }
 
-func (n *fakeRemote) read(ctx context.Context, key string) ([]byte, error) {
+func (n *fakeRemote) read(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	value := n.server.getLocked(key)
-	n.server.registerLocked(key, n)
-	return value, ctx.Err()
-}
-
-func (n *fakeRemote) setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
-	n.server.mu.Lock()
-	defer n.server.mu.Unlock()
-	if n.server.getLocked(key) == nil {
-		n.server.changeLocked(key, value, ttl)
+	value := n.server.visibleLocked(at)
+	n.server.registerLocked(at.key, n)
+	if value == nil {
+		return nil, 0, ctx.Err()
 	}
-	n.server.registerLocked(key, n)
-	return n.server.values[key].bytes, ctx.Err()
+	n.server.listLocked(at)
+	return value, time.Until(n.server.values[at.key].expires), ctx.Err()
 }
 
-func (n *fakeRemote) swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error) {
+func (n *fakeRemote) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	if held := n.server.getLocked(key); held == nil || !bytes.Equal(held, old) {
+	if n.server.visibleLocked(at) == nil {
+		n.server.changeLocked(at.key, value, ttl)
+		n.server.listLocked(at)
+	}
+	n.server.registerLocked(at.key, n)
+	return n.server.values[at.key].bytes, ctx.Err()
+}
+
+func (n *fakeRemote) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	held := n.server.getLocked(at.key)
+	if held == nil || !bytes.Equal(held, old) || at.tag != "" && !n.server.tags[at.tag][at.key] {
 		return false, ctx.Err()
 	}
-	n.server.changeLocked(key, value, ttl)
-	n.server.registerLocked(key, n)
+	n.server.changeLocked(at.key, value, ttl)
+	n.server.registerLocked(at.key, n)
 	return true, ctx.Err()
 }
 
-func (n *fakeRemote) drop(ctx context.Context, key string, old []byte) (bool, error) {
+func (n *fakeRemote) drop(ctx context.Context, at place, old []byte) (bool, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	held := n.server.getLocked(key)
+	held := n.server.getLocked(at.key)
 	if held == nil || !bytes.Equal(held, old) {
 		return false, ctx.Err()
 	}
-	n.server.changeLocked(key, nil, 0)
+	n.server.changeLocked(at.key, nil, 0)
 	return true, ctx.Err()
 }
 
@@ -139,6 +150,10 @@ func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {
 	defer n.server.mu.Unlock()
 	for _, key := range keys {
 		n.server.changeLocked(key, nil, 0)
+		for bearer := range n.server.tags[key] {
+			n.server.changeLocked(bearer, nil, 0)
+		}
+		delete(n.server.tags, key)
 		for _, o := range n.server.nodes {
 			if o != n {
 				o.to.purged(key)
@@ -146,4 +161,24 @@ func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// visibleLocked returns what is at a place, but no orphan (rule 6).
+func (s *fakeServer) visibleLocked(at place) []byte {
+	value := s.getLocked(at.key)
+	foreign := at.plain && !bytes.HasPrefix(value, []byte(jsonNull))
+	if at.tag != "" && !s.tags[at.tag][at.key] && !foreign {
+		return nil
+	}
+	return value
+}
+
+func (s *fakeServer) listLocked(at place) {
+	if at.tag == "" {
+		return
+	}
+	if s.tags[at.tag] == nil {
+		s.tags[at.tag] = make(map[string]bool)
+	}
+	s.tags[at.tag][at.key] = true
 }

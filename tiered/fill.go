@@ -60,7 +60,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 		return out
 	}
 	c.tickets.expectEcho(f.ticket)
-	ok, err := f.session.remote.swap(ctx, f.redisKey, lease, f.framer().encode(fr), left)
+	ok, err := f.session.remote.swap(ctx, f.at, lease, f.form().encode(fr), left)
 	switch {
 	case err != nil:
 		f.noteFailure(err)
@@ -84,7 +84,7 @@ func (c *Cache[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 	var err error
 	fr.kind = kindValue
 	fr.payload, err = c.opts.Codec.Marshal(out.value)
-	if err != nil || len(fr.payload) > maxPayload {
+	if err != nil || len(fr.payload) > maxPayload || c.opts.PlainJSON && isNull(fr.payload) {
 		c.counters.undecodable.Add(1)
 		return fr, false
 	}
@@ -96,7 +96,7 @@ func (c *Cache[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 // Redis cannot be reached, the lease ends by itself after LoadTimeout.
 func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) bool {
 	f.cache.tickets.expectEcho(f.ticket)
-	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.redisKey, lease)
+	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.at, lease)
 	if err != nil {
 		f.noteFailure(err)
 		return true // for MaxStale, like all that is loaded while Redis fails

@@ -19,9 +19,9 @@ type outcome[V any] struct {
 // survives the caller who began it. (It is not cancelled when the last caller
 // has left: what it finds is stored, and the next caller is likely near.)
 func (c *Cache[K, V]) join(ctx context.Context, key K, s *session, now int64) (V, error) {
-	redisKey := c.redisKey(key)
-	answer := c.flights.DoChan(c.flightKey(redisKey, s, now), func() (any, error) {
-		return c.fly(context.WithoutCancel(ctx), key, redisKey), nil
+	at := c.place(key)
+	answer := c.flights.DoChan(c.flightKey(at.key, s, now), func() (any, error) {
+		return c.fly(context.WithoutCancel(ctx), key, at), nil
 	})
 	select {
 	case res := <-answer:
@@ -35,7 +35,7 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, s *session, now int64) (V
 }
 
 // fly looks for the value of key past the local tier. ctx only carries values.
-func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) (out outcome[V]) {
+func (c *Cache[K, V]) fly(ctx context.Context, key K, at place) (out outcome[V]) {
 	if !c.begin() {
 		return outcome[V]{err: ErrClosed}
 	}
@@ -49,7 +49,7 @@ func (c *Cache[K, V]) fly(ctx context.Context, key K, redisKey string) (out outc
 	ctx, cancel := endsWith(ctx, c.ctx)
 	defer cancel()
 
-	f := &flight[K, V]{cache: c, key: key, redisKey: redisKey}
+	f := &flight[K, V]{cache: c, key: key, at: at}
 	defer f.release()
 	out = f.run(ctx)
 	if out.err != nil && c.ctx.Err() != nil {
@@ -69,11 +69,11 @@ func (c *Cache[K, V]) panicked(p any) error {
 // A flight is one look past the local tier: for which key, under which
 // session, and the ticket under which its result may be kept.
 type flight[K comparable, V any] struct {
-	cache    *Cache[K, V]
-	key      K
-	redisKey string
-	session  *session
-	ticket   *entry[V] // nil once it is committed
+	cache   *Cache[K, V]
+	key     K
+	at      place
+	session *session
+	ticket  *entry[V] // nil once it is committed
 }
 
 // run asks Redis; with the fill lease in hand, the loader; and while another
@@ -84,14 +84,15 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 	defer patience.Stop()
 	for {
 		f.open()
-		if f.session.remote == nil || c.redis.journal.has(f.redisKey) {
+		if f.session.remote == nil || c.redis.journal.has(f.at) {
 			return f.loadAlone(ctx)
 		}
-		held, err := f.session.remote.read(ctx, f.redisKey)
+		held, left, err := f.session.remote.read(ctx, f.at)
 		if err != nil {
 			return f.redisFailed(ctx, err)
 		}
-		switch got, verdict := f.framer().decode(held); {
+		switch got, verdict := f.form().decode(held, left); {
+		case held == nil:
 		case verdict == readable && got.leaseOf(c.redis.node):
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.
@@ -105,7 +106,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 				return out
 			}
 		case verdict == readable:
-		case held != nil:
+		default:
 			c.counters.undecodable.Add(1)
 			if verdict == foreign && time.Since(got.written) < foreignAge {
 				return f.loadAlone(ctx)
@@ -134,7 +135,7 @@ func (f *flight[K, V]) open() {
 }
 
 // reopen opens a fresh ticket under the same session.
-func (f *flight[K, V]) reopen() { f.ticket = f.cache.tickets.open(f.redisKey, f.session) }
+func (f *flight[K, V]) reopen() { f.ticket = f.cache.tickets.open(f.at, f.session) }
 
 // release gives up the ticket, unless it was committed.
 func (f *flight[K, V]) release() {
@@ -143,7 +144,11 @@ func (f *flight[K, V]) release() {
 	}
 }
 
-func (f *flight[K, V]) framer() framer {
+// form returns how values of this cache are written in this session.
+func (f *flight[K, V]) form() form {
+	if f.at.plain {
+		return plainForm{ttl: f.cache.opts.TTL}
+	}
 	return framer{life: f.session.life, fingerprint: f.cache.fingerprint}
 }
 
@@ -168,21 +173,21 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	c := f.cache
 	ttl := c.opts.LoadTimeout
-	lease := f.framer().lease(c.redis.node, time.Now(), ttl)
+	lease := f.form().encode(newLease(c.redis.node, time.Now(), ttl))
 	c.tickets.expectEcho(f.ticket)
 	var ours bool
 	var err error
 	if held == nil {
-		held, err = f.session.remote.setIfAbsent(ctx, f.redisKey, lease, ttl)
+		held, err = f.session.remote.setIfAbsent(ctx, f.at, lease, ttl)
 		ours = bytes.Equal(held, lease)
 	} else {
-		ours, err = f.session.remote.swap(ctx, f.redisKey, held, lease, ttl)
+		ours, err = f.session.remote.swap(ctx, f.at, held, lease, ttl)
 	}
 	if err != nil {
 		// The lease may be there all the same, with a reply that came late.
 		// This command is behind that one, so it is taken away again.
 		rem := f.session.remote
-		c.work.Go(func() { _, _ = rem.drop(context.WithoutCancel(ctx), f.redisKey, lease) })
+		c.work.Go(func() { _, _ = rem.drop(context.WithoutCancel(ctx), f.at, lease) })
 		return nil, err
 	}
 	if !ours {

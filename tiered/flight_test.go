@@ -28,18 +28,30 @@ func off(t testing.TB) *Redis {
 // TestOneLoadInTheFleet asks three nodes for one cold key, 500 goroutines each.
 func TestOneLoadInTheFleet(t *testing.T) {
 	t.Parallel()
-	for _, proto := range []string{"", "?protocol=2"} {
-		t.Run("server"+proto, func(t *testing.T) {
+	for _, mode := range []struct {
+		name, query string
+		plainJSON   bool
+		tag         func(string) string
+	}{
+		{name: "tracking"},
+		{name: "no tracking", query: "?protocol=2"},
+		{name: "plain JSON", plainJSON: true},
+		{name: "tag", tag: func(string) string { return "t" }},
+		{name: "tag and plain JSON", plainJSON: true, tag: func(string) string { return "t" }},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			const nodes, callers = 3, 500
 			prefix := newPrefix(t)
+			keys := Keyspace[string]{Name: "plain", Key: plain.Key, Tag: mode.tag}
 			src := new(source)
 			start := make(chan struct{})
 			var wg sync.WaitGroup
 			var caches []*Cache[string, string]
 			for range nodes {
-				r := dial(t, RedisOptions{Prefix: prefix, URL: servertest.RedisURL(t) + proto})
-				c := newCache(t, r, src, Options{WaitForFill: time.Minute, LoadTimeout: time.Minute})
+				r := dial(t, RedisOptions{Prefix: prefix, URL: servertest.RedisURL(t) + mode.query})
+				o := Options{WaitForFill: time.Minute, LoadTimeout: time.Minute, PlainJSON: mode.plainJSON}
+				c := newCacheOf(t, r, keys, src, o)
 				caches = append(caches, c)
 				for range callers {
 					wg.Go(func() {
@@ -278,8 +290,8 @@ func TestDeadLeaseHolder(t *testing.T) {
 		src := new(source)
 		c := newCache(t, server.redis(), src, Options{WaitForFill: 2 * time.Second, LoadTimeout: 10 * time.Second})
 		dead := server.connect(newRecorder())
-		lease := framer{fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), 10*time.Second)
-		if _, err := dead.setIfAbsent(t.Context(), "k", lease, 10*time.Second); err != nil {
+		lease := framer{fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), 10*time.Second))
+		if _, err := dead.setIfAbsent(t.Context(), place{key: "k"}, lease, 10*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
@@ -289,7 +301,7 @@ func TestDeadLeaseHolder(t *testing.T) {
 		}
 		time.Sleep(9 * time.Second) // in the bubble: the lease has ended
 		get(t, c, "k", "k@0")
-		if held, _ := dead.read(t.Context(), "k"); !strings.Contains(string(held), "k@0") {
+		if held, _, _ := dead.read(t.Context(), place{key: "k"}); !strings.Contains(string(held), "k@0") {
 			t.Errorf("Redis was not filled after the lease had ended: %q", held)
 		}
 	})
@@ -323,7 +335,7 @@ func TestCodecRefuses(t *testing.T) {
 	if st := c.Stats(); st.Loads != 1 || st.LocalHits != 1 {
 		t.Errorf("want one load and a local hit: %+v", st)
 	}
-	if held, err := r.current.Load().remote.read(t.Context(), r.opts.Prefix+"k"); held != nil || err != nil {
+	if held, _, err := r.current.Load().remote.read(t.Context(), place{key: r.opts.Prefix + "k"}); held != nil || err != nil {
 		t.Errorf("Redis holds %q, %v, want nothing, the lease gone", held, err)
 	}
 }
@@ -346,11 +358,11 @@ func TestUndecodable(t *testing.T) {
 		"half a frame":        mine.encode(now)[:20],
 		"another type":        framer{life: l.life, fingerprint: 1}.encode(old),
 		"a former life":       framer{life: l.life + 1, fingerprint: c.fingerprint}.encode(now),
-		"a former life lease": framer{life: l.life + 1, fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), time.Minute),
+		"a former life lease": framer{life: l.life + 1, fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), time.Minute)),
 		"payload of no value": mine.encode(frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte("{")}),
 	} {
 		before := c.Stats()
-		if _, err := l.setIfAbsent(t.Context(), prefix+name, held, time.Minute); err != nil {
+		if _, err := l.setIfAbsent(t.Context(), place{key: prefix + name}, held, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		get(t, c, name, name+"@0")
@@ -358,8 +370,8 @@ func TestUndecodable(t *testing.T) {
 		if st.Undecodable != before.Undecodable+1 || st.Loads != before.Loads+1 || st.Waits != 0 {
 			t.Errorf("%s: counted %+v", name, st)
 		}
-		raw, err := l.read(t.Context(), prefix+name)
-		if f, v := mine.decode(raw); err != nil || v != readable || string(f.payload) != fmt.Sprintf("%q", name+"@0") {
+		raw, _, err := l.read(t.Context(), place{key: prefix + name})
+		if f, v := mine.decode(raw, 0); err != nil || v != readable || string(f.payload) != fmt.Sprintf("%q", name+"@0") {
 			t.Errorf("%s: Redis was not repaired: %q, %v", name, raw, err)
 		}
 	}

@@ -69,11 +69,11 @@ func (fr framer) encode(f frame) []byte {
 	return append(b, f.payload...)
 }
 
-// lease returns a lease frame of a node that no other call returns.
-func (fr framer) lease(node nodeID, now time.Time, ttl time.Duration) []byte {
+// newLease returns a lease of a node that no other call returns.
+func newLease(node nodeID, now time.Time, ttl time.Duration) frame {
 	token := make([]byte, leaseToken)
 	rand.Read(token[copy(token, node[:]):]) // never fails: it ends the program rather than return bad bytes
-	return fr.encode(frame{kind: kindLease, written: now, ttl: ttl, payload: token})
+	return frame{kind: kindLease, written: now, ttl: ttl, payload: token}
 }
 
 // A verdict says what decode made of some bytes.
@@ -85,9 +85,7 @@ const (
 	readable
 )
 
-// decode parses b. The payload is part of b; that of a foreign frame means
-// nothing here.
-func (fr framer) decode(b []byte) (frame, verdict) {
+func (fr framer) decode(b []byte, _ time.Duration) (frame, verdict) {
 	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion || binary.BigEndian.Uint64(b[3:]) != fr.life {
 		return frame{}, unreadable
 	}
@@ -98,23 +96,27 @@ func (fr framer) decode(b []byte) (frame, verdict) {
 		ttl:     time.Duration(ttl) * time.Millisecond,
 		payload: b[frameHeader:],
 	}
-	ok := ttl <= uint64(forever.Milliseconds())
-	switch f.kind {
-	case kindValue:
-	case kindAbsent:
-		ok = ok && len(f.payload) == 0
-	case kindLease:
-		ok = ok && len(f.payload) == leaseToken
-	default:
-		ok = false
-	}
 	switch {
-	case !ok:
+	case ttl > uint64(forever.Milliseconds()) || !f.sound():
 		return frame{}, unreadable
 	case binary.BigEndian.Uint64(b[11:]) != fr.fingerprint:
 		return f, foreign
 	default:
 		return f, readable
+	}
+}
+
+// sound reports whether the payload is one that the kind may have.
+func (f frame) sound() bool {
+	switch f.kind {
+	case kindValue:
+		return true
+	case kindAbsent:
+		return len(f.payload) == 0
+	case kindLease:
+		return len(f.payload) == leaseToken
+	default:
+		return false
 	}
 }
 

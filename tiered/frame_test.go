@@ -21,7 +21,7 @@ func TestFrame(t *testing.T) {
 		{kindValue, written, 0, []byte{}},
 		{kindAbsent, written, time.Hour, []byte{}},
 	} {
-		got, v := testFramer.decode(testFramer.encode(f))
+		got, v := testFramer.decode(testFramer.encode(f), 0)
 		if v != readable {
 			t.Fatalf("decode(encode(%+v)) failed", f)
 		}
@@ -30,11 +30,11 @@ func TestFrame(t *testing.T) {
 		}
 	}
 	mine, other := nodeID{1, 2, 3}, nodeID{1, 2, 4}
-	a, b := testFramer.lease(mine, written, time.Second), testFramer.lease(mine, written, time.Second)
+	a, b := testFramer.encode(newLease(mine, written, time.Second)), testFramer.encode(newLease(mine, written, time.Second))
 	if bytes.Equal(a, b) {
 		t.Error("two leases are the same")
 	}
-	if f, v := testFramer.decode(a); v != readable || !f.leaseOf(mine) || f.leaseOf(other) {
+	if f, v := testFramer.decode(a, 0); v != readable || !f.leaseOf(mine) || f.leaseOf(other) {
 		t.Errorf("decode(lease) = %+v, %v, want a lease of its node", f, v)
 	}
 }
@@ -54,7 +54,7 @@ func TestFrameRefuses(t *testing.T) {
 	t.Parallel()
 	good := testFramer.encode(frame{kindValue, time.Now(), time.Minute, []byte("x")})
 	for i := range frameHeader {
-		if _, v := testFramer.decode(good[:i]); v != unreadable {
+		if _, v := testFramer.decode(good[:i], 0); v != unreadable {
 			t.Errorf("decode of %d bytes succeeded", i)
 		}
 	}
@@ -73,11 +73,11 @@ func TestFrameRefuses(t *testing.T) {
 		"life":                change(3, 0xff),
 		"endless ttl":         change(27, 0xff),
 	} {
-		if f, v := testFramer.decode(b); v != unreadable {
+		if f, v := testFramer.decode(b, 0); v != unreadable {
 			t.Errorf("%s: decode = %+v, %v", name, f, v)
 		}
 	}
-	if _, v := testFramer.decode(change(11, 0xff)); v != foreign {
+	if _, v := testFramer.decode(change(11, 0xff), 0); v != foreign {
 		t.Errorf("another fingerprint: %v, want foreign", v)
 	}
 }
@@ -101,11 +101,11 @@ func TestFrameLeft(t *testing.T) {
 func FuzzFrameDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte(`{"id":"1"}`))
-	f.Add(testFramer.lease(nodeID{1}, time.Now(), time.Second))
+	f.Add(testFramer.encode(newLease(nodeID{1}, time.Now(), time.Second)))
 	f.Add(testFramer.encode(frame{kindValue, time.Now(), time.Minute, []byte(`"v"`)}))
 	f.Add(testFramer.encode(frame{kindAbsent, time.Now(), time.Minute, nil}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, v := testFramer.decode(b)
+		got, v := testFramer.decode(b, 0)
 		got.left(time.Now())
 		got.leaseOf(nodeID{1})
 		if v != readable {

@@ -87,7 +87,12 @@ var plain = Keyspace[string]{Name: "plain", Key: func(k string) string { return 
 
 func newCache(t testing.TB, r *Redis, l Loader[string, string], o Options) *Cache[string, string] {
 	t.Helper()
-	c, err := New(r, plain, l, o)
+	return newCacheOf(t, r, plain, l, o)
+}
+
+func newCacheOf(t testing.TB, r *Redis, keys Keyspace[string], l Loader[string, string], o Options) *Cache[string, string] {
+	t.Helper()
+	c, err := New(r, keys, l, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,32 +176,32 @@ type gate struct {
 	loseSet          error // of setIfAbsent, which does its work all the same
 }
 
-func (g *gate) setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error) {
-	b, err := g.remote.setIfAbsent(ctx, key, value, ttl)
+func (g *gate) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+	b, err := g.remote.setIfAbsent(ctx, at, value, ttl)
 	if g.loseSet != nil {
 		return nil, g.loseSet
 	}
 	return b, err
 }
 
-func (g *gate) read(ctx context.Context, key string) ([]byte, error) {
+func (g *gate) read(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	if g.fail != nil {
-		return nil, g.fail
+		return nil, 0, g.fail
 	}
 	if g.beforeRead != nil {
 		g.beforeRead()
 	}
-	b, err := g.remote.read(ctx, key)
+	b, left, err := g.remote.read(ctx, at)
 	if g.afterRead != nil {
-		g.afterRead(key)
+		g.afterRead(at.key)
 	}
-	return b, err
+	return b, left, err
 }
 
-func (g *gate) swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error) {
-	ok, err := g.remote.swap(ctx, key, old, value, ttl)
+func (g *gate) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	ok, err := g.remote.swap(ctx, at, old, value, ttl)
 	if g.afterSwap != nil {
-		g.afterSwap(key)
+		g.afterSwap(at.key)
 	}
 	return ok, err
 }

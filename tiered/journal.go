@@ -56,14 +56,17 @@ func (j *journal) believes(written time.Time) bool {
 	return written.UnixMilli() > j.overflow.Load()
 }
 
-// has reports whether key waits for its acknowledgement.
-func (j *journal) has(key string) bool {
+// has reports whether a key, or its tag, waits for its acknowledgement.
+func (j *journal) has(at place) bool {
 	if j.count.Load() == 0 {
 		return false
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	_, ok := j.keys[key]
+	_, ok := j.keys[at.key]
+	if !ok && at.tag != "" {
+		_, ok = j.keys[at.tag]
+	}
 	return ok
 }
 

@@ -10,18 +10,21 @@ import (
 func TestJournalKeys(t *testing.T) {
 	t.Parallel()
 	var j journal
-	if j.has("a") {
+	if j.has(place{key: "a"}) {
 		t.Error("an empty journal has a")
 	}
 	j.add([]string{"a", "b", "a"})
 	keys, mark := j.snapshot()
 	slices.Sort(keys)
-	if !slices.Equal(keys, []string{"a", "b"}) || !j.has("a") || j.has("c") {
+	if !slices.Equal(keys, []string{"a", "b"}) || !j.has(place{key: "a"}) || j.has(place{key: "c"}) {
 		t.Errorf("snapshot = %q, want a and b", keys)
+	}
+	if !j.has(place{key: "c", tag: "a"}) || j.has(place{key: "c", tag: "d"}) {
+		t.Error("want a key pending while its tag is, and no longer")
 	}
 	j.add([]string{"b"}) // changed again while the first change was on its way
 	j.settle(keys, mark)
-	if j.has("a") || !j.has("b") {
+	if j.has(place{key: "a"}) || !j.has(place{key: "b"}) {
 		t.Error("want a settled, and b kept for its later change")
 	}
 	if keys, _ := j.snapshot(); !slices.Equal(keys, []string{"b"}) {

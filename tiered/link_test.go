@@ -33,7 +33,7 @@ func TestManyCommandsOnFrozenServer(t *testing.T) {
 		wg.Go(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 			defer cancel()
-			if _, err := l.read(ctx, "k"); !errors.Is(err, context.DeadlineExceeded) {
+			if _, _, err := l.read(ctx, place{key: "k"}); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("read = %v, want DeadlineExceeded", err)
 			}
 		})
@@ -51,11 +51,11 @@ func TestAbandonedCommands(t *testing.T) {
 	l := r.current.Load().remote.(*link)
 	for range 2 * maxInFlight {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Microsecond)
-		_, _ = l.read(ctx, r.opts.Prefix+"k")
+		_, _, _ = l.read(ctx, place{key: r.opts.Prefix + "k"})
 		cancel()
 	}
 	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 && len(l.slots) == 0 }, "free slots")
-	if _, err := l.read(t.Context(), r.opts.Prefix+"k"); err != nil {
+	if _, _, err := l.read(t.Context(), place{key: r.opts.Prefix + "k"}); err != nil {
 		t.Error(err)
 	}
 	if r.current.Load().remote != remote(l) {

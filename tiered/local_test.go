@@ -6,7 +6,7 @@ import (
 )
 
 func live(l *local[string, int], tk *tickets[int], s *session, key string) *entry[int] {
-	e := tk.open(key, s)
+	e := tk.open(place{key: key}, s)
 	tk.commit(e, endless)
 	for _, old := range l.add(key, e) {
 		tk.release(old)
@@ -76,7 +76,7 @@ func TestLocal(t *testing.T) {
 	t.Run("a void entry that comes late does not hide a newer one", func(t *testing.T) {
 		t.Parallel()
 		l, tk := newLocal[string, int](10), newTickets[int]()
-		late := tk.open("a", s)
+		late := tk.open(place{key: "a"}, s)
 		tk.commit(late, endless)
 		live(l, tk, s, "a") // another flight is faster
 		l.add("a", late)
@@ -99,7 +99,7 @@ func TestTickets(t *testing.T) {
 		}
 	}
 
-	e := tk.open("k", s)
+	e := tk.open(place{key: "k"}, s)
 	waiting := tk.wait(e)
 	if isClosed(waiting) {
 		t.Error("an open ticket is void")
@@ -114,8 +114,8 @@ func TestTickets(t *testing.T) {
 		t.Error("a void ticket was committed")
 	}
 
-	first := tk.open("k", s)
-	tk.open("k", s)
+	first := tk.open(place{key: "k"}, s)
+	tk.open(place{key: "k"}, s)
 	if tk.commit(first, endless) {
 		t.Error("a replaced ticket was committed")
 	}
@@ -127,9 +127,9 @@ func TestTickets(t *testing.T) {
 	if !isClosed(waitsOnSuccessor) {
 		t.Error("the end of the successor did not wake who waits on the ticket it replaced")
 	}
-	waiter := tk.open("k", s)
+	waiter := tk.open(place{key: "k"}, s)
 	woken := tk.wait(waiter)
-	second := tk.open("k", s)
+	second := tk.open(place{key: "k"}, s)
 	if isClosed(woken) || isClosed(tk.wait(second)) {
 		t.Error("a new ticket woke those who wait for news of the key")
 	}
@@ -144,12 +144,12 @@ func TestTickets(t *testing.T) {
 	if second.expires.Load() != 0 {
 		t.Error("void left a live entry")
 	}
-	echoing := tk.open("k", s)
+	echoing := tk.open(place{key: "k"}, s)
 	tk.expectEcho(echoing)
 	if !tk.echo("k") || tk.echo("k") || !tk.commit(echoing, endless) {
 		t.Error("want one echo let through, the second push not")
 	}
-	late := tk.open("k", s)
+	late := tk.open(place{key: "k"}, s)
 	tk.expectEcho(late)
 	tk.commit(late, endless)
 	if tk.echo("k") {
@@ -157,8 +157,8 @@ func TestTickets(t *testing.T) {
 	}
 	tk.void("k")
 
-	tk.open("other", s)
-	tk.release(tk.open("other", s))
+	tk.open(place{key: "other"}, s)
+	tk.release(tk.open(place{key: "other"}, s))
 	if n := tk.len(); n != 0 {
 		t.Errorf("%d tickets left", n)
 	}

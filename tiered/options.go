@@ -42,6 +42,14 @@ type Options struct {
 	// Codec turns values into the bytes that are kept in Redis, and back.
 	// Default JSON.
 	Codec Codec
+
+	// PlainJSON keeps values in Redis as the Codec makes them, which must be
+	// JSON, without a frame around them, so that other programs can share
+	// them: read them, write their own, delete them. What those programs do
+	// reaches the local tiers like any change. A value then does not tell
+	// which server it was written to, see the package's promises. Default:
+	// framed.
+	PlainJSON bool
 }
 
 // withDefaults returns a copy in which every zero field has its default.

@@ -140,9 +140,9 @@ func TestTwoFlightsWait(t *testing.T) {
 		c := newCache(t, server.redis(), src, Options{WaitForFill: time.Second})
 		other := server.connect(newRecorder())
 		fr := framer{fingerprint: c.fingerprint}
-		lease := func() []byte { return fr.lease(nodeID{1}, time.Now(), time.Minute) }
+		lease := func() []byte { return fr.encode(newLease(nodeID{1}, time.Now(), time.Minute)) }
 		first, second := lease(), lease()
-		if _, err := other.setIfAbsent(t.Context(), "k", first, time.Minute); err != nil {
+		if _, err := other.setIfAbsent(t.Context(), place{key: "k"}, first, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		ask := func() {
@@ -152,7 +152,7 @@ func TestTwoFlightsWait(t *testing.T) {
 		}
 		go ask()
 		synctest.Wait()
-		if ok, err := other.swap(t.Context(), "k", first, second, time.Minute); !ok || err != nil {
+		if ok, err := other.swap(t.Context(), place{key: "k"}, first, second, time.Minute); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
 		synctest.Wait()
@@ -161,7 +161,7 @@ func TestTwoFlightsWait(t *testing.T) {
 		if st := c.Stats(); st.Flights != 2 || st.Waits != 3 {
 			t.Errorf("%d flights waited %d times, want 2 and 3", st.Flights, st.Waits)
 		}
-		if ok, err := other.swap(t.Context(), "k", second, fr.encode(frame{
+		if ok, err := other.swap(t.Context(), place{key: "k"}, second, fr.encode(frame{
 			kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte(`"filled"`),
 		}), time.Minute); !ok || err != nil {
 			t.Fatal(ok, err)
@@ -182,8 +182,8 @@ func TestTwoFlightsRead(t *testing.T) {
 		r := server.redis()
 		c := newCache(t, r, new(source), Options{WaitForFill: time.Second})
 		other := server.connect(newRecorder())
-		lease := framer{fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), time.Minute)
-		if _, err := other.setIfAbsent(t.Context(), "k", lease, time.Minute); err != nil {
+		lease := framer{fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), time.Minute))
+		if _, err := other.setIfAbsent(t.Context(), place{key: "k"}, lease, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		var reads atomic.Int64
@@ -397,8 +397,8 @@ func TestCloseLoadsNothing(t *testing.T) {
 	src := new(source)
 	stranger := dial(t, RedisOptions{Prefix: prefix}).current.Load()
 	c := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{WaitForFill: time.Hour})
-	lease := framer{life: stranger.life, fingerprint: c.fingerprint}.lease(nodeID{1}, time.Now(), time.Minute)
-	if _, err := stranger.remote.setIfAbsent(t.Context(), prefix+"k", lease, time.Minute); err != nil {
+	lease := framer{life: stranger.life, fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), time.Minute))
+	if _, err := stranger.remote.setIfAbsent(t.Context(), place{key: prefix + "k"}, lease, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	answer := make(chan error, 1)

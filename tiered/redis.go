@@ -61,7 +61,7 @@ const (
 
 	connBuffer = 64 << 10 // bytes, each way; a value larger than that costs a few more system calls
 
-	purgeChannel = "tiered:purge" // after the prefix
+	purgeChannel = reserved + "purge" // after the prefix
 )
 
 // Redis is one node's link to Redis. The caches of a process share one: it
@@ -76,6 +76,7 @@ type Redis struct {
 
 	dialTimeout time.Duration
 
+	latency latency // of reads
 	journal journal
 	wake    chan struct{} // tells supervise that the journal has keys
 
@@ -172,13 +173,14 @@ func clientOption(raw string) (rueidis.ClientOption, error) {
 
 // RedisStatus says how the link to Redis does.
 type RedisStatus struct {
-	Enabled   bool      // RedisOptions.Disabled is not set
-	Connected bool      // commands, pushes and purges flow
-	Tracking  bool      // Redis pushes changes; without it purges alone reach this node
-	Since     time.Time // when Connected last changed
-	Sessions  uint64    // times that everything in the local tiers was dropped, or a connection made or lost
-	Pending   int       // invalidations that Redis has not acknowledged
-	Err       error     // the latest failure of a connection or a command; it stays when all is well again
+	Enabled   bool          // RedisOptions.Disabled is not set
+	Connected bool          // commands, pushes and purges flow
+	Tracking  bool          // Redis pushes changes; without it purges alone reach this node
+	Since     time.Time     // when Connected last changed
+	Latency   time.Duration // of the latest reads, a moving average; 0: none yet
+	Sessions  uint64        // times that everything in the local tiers was dropped, or a connection made or lost
+	Pending   int           // invalidations that Redis has not acknowledged
+	Err       error         // the latest failure of a connection or a command; it stays when all is well again
 }
 
 // Status returns a snapshot of the link's state.
@@ -188,6 +190,7 @@ func (r *Redis) Status() RedisStatus {
 	st := r.status
 	st.Sessions = r.current.Load().id
 	st.Pending = int(r.journal.count.Load())
+	st.Latency = r.latency.average()
 	return st
 }
 
@@ -249,28 +252,9 @@ func (r *Redis) purged(key string) {
 	}
 }
 
-// invalidate deletes keys in Redis and tells the other nodes. What Redis does
-// not acknowledge goes to the journal.
-func (r *Redis) invalidate(ctx context.Context, keys []string) error {
-	if r.opts.Disabled {
-		return nil
-	}
-	err := errNoSession
-	if s := r.current.Load(); s.remote != nil {
-		if err = s.remote.invalidate(ctx, keys); err != nil {
-			r.failed(err)
-		}
-	}
-	switch {
-	case err == nil:
-		return nil
-	case r.ctx.Err() != nil:
-		return ErrClosed
-	case !r.record(keys):
-		return ErrJournalFull
-	default:
-		return fmt.Errorf("%w: %s", ErrPending, err.Error()) // the cause is none of the caller's
+// invalidated passes an invalidation of this node on to every cache.
+func (r *Redis) invalidated(key string) {
+	for _, c := range r.listeners() {
+		c.invalidated(key)
 	}
 }
-
-var errNoSession = errors.New("no connection to Redis")

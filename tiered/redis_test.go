@@ -295,7 +295,7 @@ func TestJournalBeforeTrust(t *testing.T) {
 	setRemote(r, rem, forever) // back, and supervise has not replayed yet
 	get(t, c, "k", "k@1")
 	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Pending == 0 }, "delivery")
-	if held, err := rem.read(t.Context(), r.opts.Prefix+"k"); held != nil || err != nil {
+	if held, _, err := rem.read(t.Context(), place{key: r.opts.Prefix + "k"}); held != nil || err != nil {
 		t.Errorf("Redis holds %q, %v after delivery", held, err)
 	}
 }
@@ -362,7 +362,7 @@ func TestCloseRedisTwice(t *testing.T) {
 	if err := c.Invalidate(context.Background(), "k"); !errors.Is(err, ErrClosed) {
 		t.Errorf("Invalidate after Redis.Close = %v, want ErrClosed", err)
 	}
-	if _, err := New(r, Keyspace[string]{"another", plain.Key}, src, Options{}); !errors.Is(err, ErrClosed) {
+	if _, err := New(r, Keyspace[string]{Name: "another", Key: plain.Key}, src, Options{}); !errors.Is(err, ErrClosed) {
 		t.Errorf("New after Redis.Close = %v, want ErrClosed", err)
 	}
 }

@@ -20,23 +20,37 @@ import (
 //     other node was sent a purge, which leads to a call of receiver.purged
 //     for each key, whether or not that node ever read it.
 //  5. Each method returns within the Redis timeout, and when ctx ends.
+//  6. What was stored at a place with a tag is there only while the tag lists
+//     its key. To invalidate a tag deletes all keys it lists, and the list;
+//     where Redis has lost the list, by eviction for one, what it listed reads
+//     as nothing and no swap succeeds. At a plain place a value that is not
+//     listed may be another program's: reading it lists it.
 type remote interface {
-	// read returns the bytes under key, or nil.
-	read(ctx context.Context, key string) ([]byte, error)
-	// setIfAbsent stores value unless the key has one, and returns the bytes
-	// that are under key afterwards.
-	setIfAbsent(ctx context.Context, key string, value []byte, ttl time.Duration) ([]byte, error)
+	// read returns the bytes at a place, or nil; for a plain place it also
+	// returns how much longer they live, forever if nothing ends them.
+	read(ctx context.Context, at place) (held []byte, left time.Duration, err error)
+	// setIfAbsent stores value unless there is one, and returns the bytes that
+	// are there afterwards.
+	setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error)
 	// swap stores value if the key holds old, and reports whether it did.
-	swap(ctx context.Context, key string, old, value []byte, ttl time.Duration) (bool, error)
+	swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
 	// drop deletes the key if it holds old, and reports whether it did.
-	drop(ctx context.Context, key string, old []byte) (bool, error)
-	// invalidate deletes keys and sends the purge.
+	drop(ctx context.Context, at place, old []byte) (bool, error)
+	// invalidate deletes keys, those of tags among them, and sends the purge.
 	invalidate(ctx context.Context, keys []string) error
 }
 
-// receiver is told which Redis keys have changed. It must not block: it runs
-// on the goroutine that reads the connection.
+// A place is where a value is kept in Redis.
+type place struct {
+	key   string
+	tag   string // the key of the tag's list, or empty
+	plain bool   // other programs write there too
+}
+
+// receiver is told which Redis keys, or keys of tags, have changed. It must
+// not block: it runs on the goroutine that reads the connection.
 type receiver interface {
-	pushed(key string) // Redis says so; the change may be this node's own
-	purged(key string) // another node says so
+	pushed(key string)      // Redis says so; the change may be this node's own
+	purged(key string)      // another node says so
+	invalidated(key string) // this node says so
 }

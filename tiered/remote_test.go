@@ -27,6 +27,8 @@ func (r *recorder) pushed(key string) {
 	r.pushes[key]++
 }
 
+func (r *recorder) invalidated(string) {}
+
 func (r *recorder) purged(key string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +78,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	}
 	read := func(t *testing.T, r remote, key, want string) {
 		t.Helper()
-		got, err := r.read(ctx, key)
+		got, _, err := r.read(ctx, place{key: key})
 		must(t, err)
 		if string(got) != want || (got == nil) != (want == "") {
 			t.Fatalf("read(%q) = %q, want %q", key, got, want)
@@ -84,7 +86,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	}
 	set := func(t *testing.T, r remote, key, value, want string) {
 		t.Helper()
-		got, err := r.setIfAbsent(ctx, key, []byte(value), ttl)
+		got, err := r.setIfAbsent(ctx, place{key: key}, []byte(value), ttl)
 		must(t, err)
 		if string(got) != want {
 			t.Fatalf("setIfAbsent(%q, %q) = %q, want %q", key, value, got, want)
@@ -92,7 +94,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	}
 	drop := func(t *testing.T, r remote, key, old string, want bool) {
 		t.Helper()
-		got, err := r.drop(ctx, key, []byte(old))
+		got, err := r.drop(ctx, place{key: key}, []byte(old))
 		must(t, err)
 		if got != want {
 			t.Fatalf("drop(%q, %q) = %v, want %v", key, old, got, want)
@@ -100,7 +102,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	}
 	swap := func(t *testing.T, r remote, key, old, value string, want bool) {
 		t.Helper()
-		got, err := r.swap(ctx, key, []byte(old), []byte(value), ttl)
+		got, err := r.swap(ctx, place{key: key}, []byte(old), []byte(value), ttl)
 		must(t, err)
 		if got != want {
 			t.Fatalf("swap(%q, %q, %q) = %v, want %v", key, old, value, got, want)
@@ -110,7 +112,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	// own commands are answered after that.
 	fence := func(t *testing.T, r remote) {
 		t.Helper()
-		_, err := r.read(ctx, prefix+"fence")
+		_, _, err := r.read(ctx, place{key: prefix + "fence"})
 		must(t, err)
 	}
 	told := func(t *testing.T, r remote, rec *recorder, key string, want int) {
@@ -151,11 +153,11 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	})
 	t.Run("rule 1: expiry is a change", func(t *testing.T) {
 		k := prefix + "1d"
-		_, err := b.setIfAbsent(ctx, k, []byte("short"), 500*time.Millisecond)
+		_, err := b.setIfAbsent(ctx, place{key: k}, []byte("short"), 500*time.Millisecond)
 		must(t, err)
 		read(t, a, k, "short")
 		servertest.Eventually(t, 5*time.Second, func() bool {
-			_, err := b.read(ctx, k) // Redis expires lazily
+			_, _, err := b.read(ctx, place{key: k}) // Redis expires lazily
 			pushes, _ := toA.count(k)
 			return err == nil && pushes == 1
 		}, "push of the expiry")
@@ -191,7 +193,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 			r := []remote{a, b}[i%2]
 			wg.Go(func() {
 				mine := []byte{byte('a' + i)}
-				held, err := r.setIfAbsent(ctx, k, mine, ttl)
+				held, err := r.setIfAbsent(ctx, place{key: k}, mine, ttl)
 				won[i] = err == nil && bytes.Equal(held, mine)
 			})
 		}
@@ -202,7 +204,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		swap(t, a, k, "nobody's", "x", false)
 		swap(t, a, prefix+"missing", "", "x", false)
 		drop(t, a, k, "nobody's", false)
-		if held, err := b.read(ctx, k); err != nil || held == nil {
+		if held, _, err := b.read(ctx, place{key: k}); err != nil || held == nil {
 			t.Errorf("drop with the wrong value removed the key (%v)", err)
 		}
 	})
@@ -220,21 +222,23 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	t.Run("rule 5: a context that has ended ends every call", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(ctx)
 		cancel()
-		_, err := a.read(ctx, prefix+"5")
-		_, err2 := a.setIfAbsent(ctx, prefix+"5", []byte("x"), ttl)
-		_, err3 := a.swap(ctx, prefix+"5", []byte("x"), []byte("y"), ttl)
-		_, err4 := a.drop(ctx, prefix+"5", nil)
+		at := place{key: prefix + "5"}
+		_, _, err := a.read(ctx, at)
+		_, err2 := a.setIfAbsent(ctx, at, []byte("x"), ttl)
+		_, err3 := a.swap(ctx, at, []byte("x"), []byte("y"), ttl)
+		_, err4 := a.drop(ctx, at, nil)
 		for _, err := range []error{err, err2, err3, err4, a.invalidate(ctx, []string{prefix + "5"})} {
 			if err == nil {
 				t.Error("no error")
 			}
 		}
 	})
+	testTags(t, a, b, toA, prefix)
 	t.Run("an empty value is not a missing one", func(t *testing.T) {
 		k := prefix + "empty"
-		_, err := a.setIfAbsent(ctx, k, []byte{}, ttl)
+		_, err := a.setIfAbsent(ctx, place{key: k}, []byte{}, ttl)
 		must(t, err)
-		if held, err := b.read(ctx, k); err != nil || held == nil || len(held) != 0 {
+		if held, _, err := b.read(ctx, place{key: k}); err != nil || held == nil || len(held) != 0 {
 			t.Errorf("read = %v, %v, want an empty value", held, err)
 		}
 	})

@@ -64,3 +64,6 @@ func (l *link) checked(err error) error {
 func isAbandoned(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
+
+// errReply is a reply that no server gives to that command.
+var errReply = replyError("something unexpected")

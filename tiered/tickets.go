@@ -27,7 +27,7 @@ import (
 // With a ticket opened before 1, step 3 voids it and step 4 stores nothing
 // (TestPushBeforeFill).
 type entry[V any] struct {
-	key     string       // the Redis key
+	at      place
 	session uint64       // the id of the session it was filled under
 	expires atomic.Int64 // monotonic time; 0: a ticket, or void
 
@@ -46,15 +46,16 @@ type entry[V any] struct {
 type tickets[V any] struct {
 	seed   maphash.Seed
 	shards [64]ticketShard[V]
+	tags   tagIndex
 }
 
 type ticketShard[V any] struct {
 	mu      sync.Mutex
-	entries map[string]*entry[V]
+	entries map[string]*entry[V] // by Redis key
 }
 
 func newTickets[V any]() *tickets[V] {
-	t := &tickets[V]{seed: maphash.MakeSeed()}
+	t := &tickets[V]{seed: maphash.MakeSeed(), tags: newTagIndex()}
 	for i := range t.shards {
 		t.shards[i].entries = make(map[string]*entry[V])
 	}
@@ -65,30 +66,35 @@ func (t *tickets[V]) shard(key string) *ticketShard[V] {
 	return &t.shards[maphash.String(t.seed, key)%uint64(len(t.shards))]
 }
 
-// open returns a new ticket for key, read under session s. Any earlier ticket
-// or entry for the key is void: the new one will say what the key holds. Who
+// open returns a new ticket for a key, read under session s. Any earlier ticket
+// or entry for it is void: the new one will say what the key holds. Who
 // waits on the earlier one waits on the new one from now on. (Were they woken,
 // two flights for one key that both wait would wake each other for ever.)
-func (t *tickets[V]) open(key string, s *session) *entry[V] {
-	e := &entry[V]{key: key, session: s.id}
-	sh := t.shard(key)
+func (t *tickets[V]) open(at place, s *session) *entry[V] {
+	e := &entry[V]{at: at, session: s.id}
+	sh := t.shard(at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if old := sh.entries[key]; old != nil {
+	if old := sh.entries[at.key]; old != nil {
 		old.expires.Store(0)
 		e.voided = old.voided
+	} else {
+		t.tags.add(at)
 	}
-	sh.entries[key] = e
+	sh.entries[at.key] = e
 	return e
 }
+
+// bearers returns the keys of all entries that bear the tag with that key.
+func (t *tickets[V]) bearers(tag string) []string { return t.tags.bearers(tag) }
 
 // commit makes a ticket a live entry until the monotonic time expires, and
 // reports whether it did: a voided ticket stays void.
 func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
-	sh := t.shard(e.key)
+	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[e.key] != e {
+	if sh.entries[e.at.key] != e {
 		return false
 	}
 	e.echoes = false
@@ -104,7 +110,7 @@ func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
 // is lost, nothing old is kept. For the write is a compare-and-set, so the
 // other's change either made it fail or came after it, and after the echo.
 func (t *tickets[V]) expectEcho(e *entry[V]) {
-	sh := t.shard(e.key)
+	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e.echoes = true
@@ -128,16 +134,16 @@ func (t *tickets[V]) void(key string) bool {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	return sh.voidLocked(key)
+	return t.voidLocked(sh, key)
 }
 
 // release ends e unless another entry answers for its key by now.
 func (t *tickets[V]) release(e *entry[V]) {
-	sh := t.shard(e.key)
+	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[e.key] == e {
-		sh.voidLocked(e.key)
+	if sh.entries[e.at.key] == e {
+		t.voidLocked(sh, e.at.key)
 	}
 }
 
@@ -145,10 +151,10 @@ func (t *tickets[V]) release(e *entry[V]) {
 // or the latest ticket that has taken its place, is committed, released or
 // void. That one was opened later and will read later, so nothing is missed.
 func (t *tickets[V]) wait(e *entry[V]) <-chan struct{} {
-	sh := t.shard(e.key)
+	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	last := sh.entries[e.key]
+	last := sh.entries[e.at.key]
 	if last == nil || last.expires.Load() != 0 {
 		return closed
 	}
@@ -165,12 +171,14 @@ var closed = func() chan struct{} {
 	return ch
 }()
 
-func (sh *ticketShard[V]) voidLocked(key string) bool {
+// voidLocked ends the entry for key. sh.mu is held.
+func (t *tickets[V]) voidLocked(sh *ticketShard[V], key string) bool {
 	e := sh.entries[key]
 	if e == nil {
 		return false
 	}
 	delete(sh.entries, key)
+	t.tags.remove(e.at)
 	e.expires.Store(0)
 	e.wakeLocked()
 	return true

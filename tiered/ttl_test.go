@@ -13,13 +13,23 @@ import (
 
 func TestTTL(t *testing.T) {
 	t.Parallel()
+	t.Run("framed", func(t *testing.T) { testTTL(t, Options{}) })
+	t.Run("plain JSON", func(t *testing.T) { testTTL(t, Options{PlainJSON: true}) })
+}
+
+func testTTL(t *testing.T, o Options) {
+	t.Helper()
 	const step = time.Millisecond
+	with := func(ttl, absent time.Duration) Options {
+		o.TTL, o.AbsentTTL = ttl, absent
+		return o
+	}
 	t.Run("a value lives 90 to 100 % of its TTL, in both tiers", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := newFakeServer()
 			src := new(source)
-			a := newCache(t, server.redis(), src, Options{TTL: 10 * time.Second})
-			b := newCache(t, server.redis(), src, Options{TTL: 10 * time.Second})
+			a := newCache(t, server.redis(), src, with(10*time.Second, 0))
+			b := newCache(t, server.redis(), src, with(10*time.Second, 0))
 			get(t, a, "k", "k@0")
 			time.Sleep(5 * time.Second)
 			get(t, b, "k", "k@0") // from Redis: half its life is over
@@ -39,7 +49,7 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := newFakeServer()
 			src := new(source)
-			c := newCache(t, server.redis(), src, Options{TTL: 10 * time.Second})
+			c := newCache(t, server.redis(), src, with(10*time.Second, 0))
 			src.hook(nil, func(string) { time.Sleep(6 * time.Second) })
 			get(t, c, "k", "k@0")
 			src.hook(nil, nil)
@@ -52,7 +62,7 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			server := newFakeServer()
 			src := new(source)
-			c := newCache(t, server.redis(), src, Options{TTL: time.Hour, AbsentTTL: 10 * time.Second})
+			c := newCache(t, server.redis(), src, with(time.Hour, 10*time.Second))
 			src.hook(func(context.Context, string) error { return ErrNotFound }, nil)
 			absent := func() {
 				t.Helper()
@@ -76,7 +86,7 @@ func TestTTL(t *testing.T) {
 			r := newFakeServer().redis()
 			setRemote(r, nil, r.opts.MaxStale)
 			src := new(source)
-			c := newCache(t, r, src, Options{})
+			c := newCache(t, r, src, o)
 			get(t, c, "k", "k@0")
 			src.change()
 			time.Sleep(time.Second - 2*step)
@@ -88,7 +98,7 @@ func TestTTL(t *testing.T) {
 	t.Run("switched off, nothing is kept", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			src := new(source)
-			c := newCache(t, off(t), src, Options{})
+			c := newCache(t, off(t), src, o)
 			get(t, c, "k", "k@0")
 			src.change()
 			get(t, c, "k", "k@1")
@@ -101,7 +111,7 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newFakeServer().redis()
 			src := new(source)
-			c := newCache(t, r, src, Options{})
+			c := newCache(t, r, src, o)
 			get(t, c, "k", "k@0")
 			rem := r.current.Load().remote
 			setRemote(r, rem, forever)
@@ -115,7 +125,7 @@ func TestTTL(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newFakeServer().redis()
 			src := new(source)
-			c := newCache(t, r, src, Options{})
+			c := newCache(t, r, src, o)
 			r.current.Load().renew(after(r.clock.now(), 5*time.Second))
 			get(t, c, "k", "k@0")
 			time.Sleep(5*time.Second - step)

@@ -1,0 +1,90 @@
+package tiered
+
+import (
+	"bytes"
+	"strings"
+	"time"
+)
+
+// A form is how what is kept at a place is written.
+type form interface {
+	encode(f frame) []byte
+	// decode parses what read returned. The payload is part of held; that of
+	// a foreign frame means nothing here.
+	decode(held []byte, left time.Duration) (frame, verdict)
+}
+
+// plainForm writes values as the codec made them, which must be JSON, and
+// nothing else: programs in other languages read them, and write their own.
+// What is no value must not trouble those programs. So a lease, and the mark
+// of an absent key, is the JSON null, which means "nothing cached" to them,
+// followed by white space that means something to us: two bits in each
+// character, of the kind (see frame) and then of the payload.
+//
+// When a value was written, by what kind of program and in which life of the
+// server, is not known. A bare null is nothing: the program that wrote it does
+// not say that the source has no such row.
+type plainForm struct {
+	ttl time.Duration // of values; how long ago one was written is guessed from it
+}
+
+const (
+	jsonNull   = "null"
+	whiteSpace = " \t\n\r" // all that JSON allows
+)
+
+func (p plainForm) encode(f frame) []byte {
+	if f.kind == kindValue {
+		return f.payload
+	}
+	b := make([]byte, 0, len(jsonNull)+4*(1+len(f.payload)))
+	b = append(b, jsonNull...)
+	b = appendSpace(b, byte(f.kind))
+	for _, c := range f.payload {
+		b = appendSpace(b, c)
+	}
+	return b
+}
+
+func appendSpace(b []byte, c byte) []byte {
+	return append(b, whiteSpace[c>>6], whiteSpace[c>>4&3], whiteSpace[c>>2&3], whiteSpace[c&3])
+}
+
+func (p plainForm) decode(held []byte, left time.Duration) (frame, verdict) {
+	left = min(left, p.ttl)
+	f := frame{kind: kindValue, written: time.Now().Add(left - p.ttl), ttl: p.ttl, payload: held}
+	if !isNull(held) {
+		return f, readable
+	}
+	mark, ok := readSpace(held[len(jsonNull):])
+	if !ok || len(mark) == 0 {
+		return frame{}, unreadable
+	}
+	f.kind, f.payload = frameKind(mark[0]), mark[1:]
+	if f.kind == kindValue || !f.sound() {
+		return frame{}, unreadable
+	}
+	return f, readable
+}
+
+// isNull reports whether b is the JSON null and perhaps white space.
+func isNull(b []byte) bool {
+	rest, ok := bytes.CutPrefix(b, []byte(jsonNull))
+	return ok && len(bytes.Trim(rest, whiteSpace)) == 0
+}
+
+// readSpace reads what appendSpace wrote.
+func readSpace(b []byte) ([]byte, bool) {
+	if len(b)%4 != 0 {
+		return nil, false
+	}
+	mark := make([]byte, len(b)/4)
+	for i, c := range b {
+		bits := strings.IndexByte(whiteSpace, c)
+		if bits < 0 {
+			return nil, false
+		}
+		mark[i/4] = mark[i/4]<<2 | byte(bits)
+	}
+	return mark, true
+}
