@@ -27,13 +27,27 @@ type Config struct {
 	// minutes.
 	OrganizationTTL time.Duration
 
-	// NotFoundTTL bounds the age of the memory that there is no such lead.
-	// Default 30 seconds.
+	// NotFoundTTL bounds the age of the memory that there is no such lead, or
+	// that it has made no call. Default 30 seconds.
 	NotFoundTTL time.Duration
 
-	// LocalEntries bounds how many leads this process keeps, and how many
-	// organizations. Default 10,000 of each.
+	// ContextTTL, ConversationsTTL, SummariesTTL, SessionTTL and GreetingTTL
+	// bound the age of what else is remembered of a lead. Defaults 1, 2, 5, 2
+	// and 1 minutes.
+	ContextTTL       time.Duration
+	ConversationsTTL time.Duration
+	SummariesTTL     time.Duration
+	SessionTTL       time.Duration
+	GreetingTTL      time.Duration
+
+	// LocalEntries bounds how many entries of each kind this process keeps: so
+	// many leads, so many organizations, and so on. Default 10,000.
 	LocalEntries int
+
+	// PlainJSON keeps values in Redis as plain JSON, with the names of the
+	// columns, so that programs in other languages share them. Default: framed,
+	// see [tiered.Options].
+	PlainJSON bool
 
 	// Logger is told, at most once in ten seconds, that an invalidation waits
 	// for Redis. Default [slog.Default].
@@ -41,11 +55,16 @@ type Config struct {
 }
 
 const (
-	defaultOrganizationID  = "b0c1b1c1-0000-0000-0000-000000000001"
-	defaultLeadTTL         = 5 * time.Minute
-	defaultOrganizationTTL = 10 * time.Minute
-	defaultNotFoundTTL     = 30 * time.Second
-	defaultLocalEntries    = 10_000
+	defaultOrganizationID   = "b0c1b1c1-0000-0000-0000-000000000001"
+	defaultLeadTTL          = 5 * time.Minute
+	defaultOrganizationTTL  = 10 * time.Minute
+	defaultNotFoundTTL      = 30 * time.Second
+	defaultContextTTL       = time.Minute
+	defaultConversationsTTL = 2 * time.Minute
+	defaultSummariesTTL     = 5 * time.Minute
+	defaultSessionTTL       = 2 * time.Minute
+	defaultGreetingTTL      = time.Minute
+	defaultLocalEntries     = 10_000
 )
 
 func (c Config) withDefaults() Config {
@@ -53,6 +72,11 @@ func (c Config) withDefaults() Config {
 	c.LeadTTL = cmp.Or(c.LeadTTL, defaultLeadTTL)
 	c.OrganizationTTL = cmp.Or(c.OrganizationTTL, defaultOrganizationTTL)
 	c.NotFoundTTL = cmp.Or(c.NotFoundTTL, defaultNotFoundTTL)
+	c.ContextTTL = cmp.Or(c.ContextTTL, defaultContextTTL)
+	c.ConversationsTTL = cmp.Or(c.ConversationsTTL, defaultConversationsTTL)
+	c.SummariesTTL = cmp.Or(c.SummariesTTL, defaultSummariesTTL)
+	c.SessionTTL = cmp.Or(c.SessionTTL, defaultSessionTTL)
+	c.GreetingTTL = cmp.Or(c.GreetingTTL, defaultGreetingTTL)
 	c.LocalEntries = cmp.Or(c.LocalEntries, defaultLocalEntries)
 	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c
@@ -63,7 +87,16 @@ func (c Config) validate() error {
 	for _, field := range []struct {
 		name string
 		ttl  time.Duration
-	}{{"LeadTTL", c.LeadTTL}, {"OrganizationTTL", c.OrganizationTTL}, {"NotFoundTTL", c.NotFoundTTL}} {
+	}{
+		{"LeadTTL", c.LeadTTL},
+		{"OrganizationTTL", c.OrganizationTTL},
+		{"NotFoundTTL", c.NotFoundTTL},
+		{"ContextTTL", c.ContextTTL},
+		{"ConversationsTTL", c.ConversationsTTL},
+		{"SummariesTTL", c.SummariesTTL},
+		{"SessionTTL", c.SessionTTL},
+		{"GreetingTTL", c.GreetingTTL},
+	} {
 		if field.ttl < minTTL {
 			errs = append(errs, fmt.Errorf("leadsvc: Config.%s is %v, want at least %v", field.name, field.ttl, minTTL))
 		}

@@ -42,7 +42,7 @@ func (s *Service) joinCreation(ctx context.Context, phone string, key leadKey) *
 		c.write = start(wanted, s.writer, func(ctx context.Context) (Lead, error) {
 			// Every node forgets that there was no such lead: now there is
 			// one, or, whatever the error, there may be.
-			defer s.invalidateLeads(ctx, key)
+			defer s.invalidate(ctx, s.leads.Target(key))
 			lead, _, err := s.db.CreateLead(ctx, key.org, phone, key.phone.String())
 			return lead, err
 		})

@@ -4,26 +4,34 @@
 //
 // # Which key serves which method
 //
-//	lead          {LeadKeyPrefix}{digits}:{organization id}   5 minutes
-//	              FindOrCreateLead, FindLeadByPhone; a lead that is not there
-//	              is remembered too, for 30 seconds
-//	organization  bici:org:{number as it was given}           10 minutes
-//	              OrganizationByPhone, whatever its outcome
+//	lead           {LeadKeyPrefix}{digits}:{organization id}   5 minutes
+//	               FindOrCreateLead, FindLeadByPhone; a lead that is not there
+//	               is remembered too, for 30 seconds
+//	organization   bici:org:{number as it was given}           10 minutes
+//	               OrganizationByPhone, whatever its outcome
+//	context        bici:ctx:{lead id}                          1 minute
+//	conversations  bici:conv:{lead id}:{limit}                 2 minutes
+//	summaries      bici:sum:{lead id}                          5 minutes
+//	session        bici:sess:{lead id}                         2 minutes
+//	greeting       bici:greet:{lead id}                        1 minute
 //
 // The times are those of [Config]. An entry expires after 90 to 100 % of its
-// time. tiered.RedisOptions.Prefix comes before every key.
+// time. tiered.RedisOptions.Prefix comes before every key. Keys that begin
+// with tiered: are the cache's own. Service.Lead asks the database each time.
 //
 // # Changes
 //
 // A method that changes a row invalidates its keys after the commit and before
-// it returns. From then on this node returns the new row, and the others do as
-// soon as the news arrives: about a millisecond while both ends are connected
-// to Redis; what else may happen is told by package tiered. A write that has begun is carried through to its invalidation
-// even when its caller stops waiting; only one that the database keeps waiting,
-// for a lock say, is given up two seconds later. Writes never use all
-// connections: at least a quarter is left to reads, where there is more than
-// one. A write that finds no room waits for it, under the context of its
-// caller.
+// it returns: a change of a lead everything that is remembered of it, a new
+// message its conversations of any limit, its context and its greeting. From
+// then on this node returns the new row, and the others do as soon as the news
+// arrives: about a millisecond while both ends are connected to Redis; what
+// else may happen is told by package tiered. A write that has begun is carried
+// through to its invalidation even when its caller stops waiting; only one that
+// the database keeps waiting, for a lock say, is given up two seconds later.
+// Writes never use all connections: at least a quarter is left to reads, where
+// there is more than one. A write that finds no room waits for it, under the
+// context of its caller.
 //
 // # When things fail
 //
@@ -40,8 +48,9 @@
 // [Service.InvalidateOrganizationCache] is called. A change whose connection to
 // Postgres broke before the answer arrived is invalidated at once, as if it had
 // been made; if the database makes it only later, it shows when the entry
-// expires. Other nodes cannot hear of a change while this one is cut off from
-// Redis.
+// expires. So does a change of an organization in what was made of its name,
+// the contexts and greetings of its leads. Other nodes cannot hear of a change
+// while this one is cut off from Redis.
 //
 // Errors and logs hold no phone number and no key.
 package leadsvc

@@ -3,9 +3,7 @@ package leadsvc
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"slices"
-	"time"
 
 	"leadcache/pg"
 )
@@ -26,7 +24,7 @@ func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (Le
 		return Lead{}, err
 	}
 	key := leadKey{number, orgID}
-	lead, err := s.leads.Get(ctx, key)
+	lead, err := s.lead(ctx, key)
 	if errors.Is(err, ErrNotFound) {
 		return s.createLead(ctx, phone, key)
 	}
@@ -42,7 +40,12 @@ func (s *Service) FindLeadByPhone(ctx context.Context, phone, orgID string) (Lea
 	if err != nil {
 		return Lead{}, err
 	}
-	return s.leads.Get(ctx, leadKey{number, orgID})
+	return s.lead(ctx, leadKey{number, orgID})
+}
+
+// lead looks a lead up in the cache.
+func (s *Service) lead(ctx context.Context, key leadKey) (Lead, error) {
+	return ours(ctx, s, s.leads, key, s.loadLead, key.has)
 }
 
 // Lead returns the lead with that id, or [ErrNotFound]. It always asks the
@@ -87,11 +90,17 @@ func (s *Service) updateLead(ctx context.Context, leadID string, changes LeadCha
 	before, after, err := s.db.UpdateLead(ctx, leadID, changes)
 	switch {
 	case err == nil:
-		s.invalidateLeads(ctx, storedKeys(before, refOf(after))...)
+		s.invalidateLead(ctx, leadID, before, refOf(after))
 	case !refused(err):
-		s.invalidateLeads(ctx, storedKeys(known, target(known, changes))...)
+		s.invalidateLead(ctx, leadID, known, target(known, changes))
 	}
 	return after, err
+}
+
+// invalidateLead makes every node forget what it remembers of a lead, and of
+// whoever has these phone numbers and organizations.
+func (s *Service) invalidateLead(ctx context.Context, leadID string, refs ...pg.LeadRef) {
+	s.invalidate(ctx, append(s.related(leadID), s.leads.Target(storedKeys(refs...)...))...)
 }
 
 // refused says whether err is an answer of the database, and so the lead as it
@@ -134,29 +143,18 @@ func storedKeys(refs ...pg.LeadRef) (keys []leadKey) {
 	return keys
 }
 
-// InvalidateLeadCaches makes every node forget what it remembers of a lead. It
-// is for those who changed the row by other means. The number and organization
-// say it all as yet: nothing is remembered by leadID. [ErrPending] means that
+// InvalidateLeadCaches makes every node forget what it remembers of a lead: the
+// lead itself, its context, conversations, summaries, session and greeting. It
+// is for those who changed any of that by other means. [ErrPending] means that
 // the other nodes do not know yet; a phone number that is none is
-// [ErrInvalidPhone].
+// [ErrInvalidPhone], and then nothing is forgotten.
 func (s *Service) InvalidateLeadCaches(ctx context.Context, leadID, phone, orgID string) error {
 	number, err := ParsePhone(phone)
 	if err != nil {
 		return err
 	}
-	return s.leads.Invalidate(ctx, leadKey{number, orgID})
-}
-
-// invalidateLeads is Invalidate after a write. The row is committed and this
-// node obeys, so that Redis did not acknowledge is no business of the caller.
-func (s *Service) invalidateLeads(ctx context.Context, keys ...leadKey) {
-	// The write may have used up its time; Invalidate has its own.
-	err := s.leads.Invalidate(context.WithoutCancel(ctx), keys...)
-	if err == nil {
-		return
+	if s.writer.closed() {
+		return ErrClosed
 	}
-	if hidden, ok := s.warnings.pass(time.Now(), warnEvery); ok {
-		s.cfg.Logger.Warn("leadsvc: other nodes were not told that a lead has changed",
-			slog.Any("err", err), slog.Int("not_logged", hidden))
-	}
+	return s.redis.Invalidate(ctx, append(s.related(leadID), s.leads.Target(leadKey{number, orgID}))...)
 }

@@ -52,5 +52,8 @@ func ParsePhone(s string) (Phone, error) {
 	return p, nil
 }
 
+// is reports whether s is the number's digits.
+func (p Phone) is(s string) bool { return string(p.digits[:p.n]) == s }
+
 // String returns the digits, such as 17786528784.
 func (p Phone) String() string { return string(p.digits[:p.n]) }

@@ -1,21 +1,22 @@
 package leadsvc
 
 import (
+	"context"
 	"errors"
-	"fmt"
+	"log/slog"
+	"time"
 
 	"leadcache/pg"
 	"leadcache/tiered"
 )
 
 // Service is one node's lead service. Its methods may be called from several
-// goroutines.
+// goroutines. The values they return are the caller's own.
 type Service struct {
-	db  *pg.DB
-	cfg Config
-
-	leads         *tiered.Cache[leadKey, Lead]
-	organizations *tiered.Cache[string, Organization]
+	redis *tiered.Redis
+	db    *pg.DB
+	cfg   Config
+	caches
 
 	writer    *writer
 	creations creations
@@ -33,19 +34,10 @@ func New(rdb *tiered.Redis, db *pg.DB, cfg Config) (*Service, error) {
 	if rdb == nil || db == nil {
 		return nil, errors.New("leadsvc: New without a Redis or without a database")
 	}
-	s := &Service{db: db, cfg: cfg, writer: newWriter(db.MaxConns())}
+	s := &Service{redis: rdb, db: db, cfg: cfg, writer: newWriter(db.MaxConns())}
 	s.creations.byKey = make(map[leadKey]*creation)
-	var err error
-	s.leads, err = tiered.New(rdb, leadKeyspace(cfg.LeadKeyPrefix), tiered.LoaderFunc[leadKey, Lead](s.loadLead),
-		tiered.Options{TTL: cfg.LeadTTL, AbsentTTL: cfg.NotFoundTTL, LocalEntries: cfg.LocalEntries})
-	if err != nil {
-		return nil, fmt.Errorf("leadsvc: %w", err)
-	}
-	s.organizations, err = tiered.New(rdb, organizationKeyspace(), tiered.LoaderFunc[string, Organization](s.loadOrganization),
-		tiered.Options{TTL: cfg.OrganizationTTL, LocalEntries: cfg.LocalEntries})
-	if err != nil {
-		s.leads.Close()
-		return nil, fmt.Errorf("leadsvc: %w", err)
+	if err := s.openCaches(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -54,14 +46,23 @@ func New(rdb *tiered.Redis, db *pg.DB, cfg Config) (*Service, error) {
 // the reads in progress. It may be called more than once.
 func (s *Service) Close() error {
 	s.writer.close()
-	return errors.Join(s.leads.Close(), s.organizations.Close())
+	return s.closeAll()
 }
 
-// Stats returns what the cache of each keyspace has done, by its name: "lead"
-// and "organization".
+// Stats returns what the cache of each keyspace has done, by its name: lead,
+// organization, context, conversations, summaries, session and greeting.
 func (s *Service) Stats() map[string]tiered.Stats {
-	return map[string]tiered.Stats{
-		"lead":         s.leads.Stats(),
-		"organization": s.organizations.Stats(),
+	stats := make(map[string]tiered.Stats)
+	for name, c := range s.all {
+		stats[name] = c.Stats()
+	}
+	return stats
+}
+
+// warn logs at a limited rate, over all that it is told.
+func (s *Service) warn(ctx context.Context, text string, attrs ...slog.Attr) {
+	if hidden, ok := s.warnings.pass(time.Now(), warnEvery); ok {
+		attrs = append(attrs, slog.Int("not_logged", hidden))
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, text, attrs...)
 	}
 }

@@ -42,21 +42,27 @@ func newWriter(conns int) *writer {
 func (w *writer) begin() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.closed() {
+		return false
+	}
+	w.work.Add(1)
+	return true
+}
+
+// closed says whether close was called.
+func (w *writer) closed() bool {
 	select {
 	case <-w.closing:
-		return false
-	default:
-		w.work.Add(1)
 		return true
+	default:
+		return false
 	}
 }
 
 // close refuses what is not being carried out yet and waits for the rest.
 func (w *writer) close() {
 	w.mu.Lock()
-	select {
-	case <-w.closing:
-	default:
+	if !w.closed() {
 		close(w.closing)
 	}
 	w.mu.Unlock()

@@ -1,0 +1,121 @@
+package leadsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"leadcache/tiered"
+)
+
+// caches hold what is remembered, each kind by a name of its own.
+type caches struct {
+	leads         *tiered.Cache[leadKey, Lead]
+	organizations *tiered.Cache[string, Organization]
+	contexts      *tiered.Cache[string, ConversationContext]
+	conversations *tiered.Cache[conversationsKey, []Conversation]
+	summaries     *tiered.Cache[string, []Summary]
+	sessions      *tiered.Cache[string, CallSession]
+	greetings     *tiered.Cache[string, string]
+
+	all map[string]anyCache // by the name of the keyspace
+}
+
+// anyCache is a tiered.Cache of whatever kind.
+type anyCache interface {
+	Stats() tiered.Stats
+	Close() error
+}
+
+// openCaches makes the caches of s, or none.
+func (s *Service) openCaches() error {
+	o := opener{redis: s.redis, cfg: s.cfg, all: make(map[string]anyCache)}
+	c := &s.caches
+	c.leads = open(&o, leadKeyspace(s.cfg.LeadKeyPrefix), s.loadLead, s.cfg.LeadTTL)
+	c.organizations = open(&o, keyspaceOf("organization", organizationKeys), s.loadOrganization, s.cfg.OrganizationTTL)
+	c.contexts = open(&o, keyspaceOf("context", contextKeys), s.loadContext, s.cfg.ContextTTL)
+	c.conversations = open(&o, conversationsKeyspace(), s.loadConversations, s.cfg.ConversationsTTL)
+	c.summaries = open(&o, keyspaceOf("summaries", summariesKeys), s.db.Summaries, s.cfg.SummariesTTL)
+	c.sessions = open(&o, keyspaceOf("session", sessionKeys), s.db.CallSession, s.cfg.SessionTTL)
+	c.greetings = open(&o, keyspaceOf("greeting", greetingKeys), s.loadGreeting, s.cfg.GreetingTTL)
+	c.all = o.all
+	if o.err != nil {
+		return errors.Join(o.err, c.closeAll())
+	}
+	return nil
+}
+
+// An opener makes caches and gathers what is wrong.
+type opener struct {
+	redis *tiered.Redis
+	cfg   Config
+	all   map[string]anyCache
+	err   error
+}
+
+func open[K comparable, V any](
+	o *opener, keys tiered.Keyspace[K], load tiered.LoaderFunc[K, V], ttl time.Duration,
+) *tiered.Cache[K, V] {
+	c, err := tiered.New(o.redis, keys, load, tiered.Options{
+		TTL:          ttl,
+		AbsentTTL:    min(ttl, o.cfg.NotFoundTTL),
+		LocalEntries: o.cfg.LocalEntries,
+		PlainJSON:    o.cfg.PlainJSON,
+	})
+	if err != nil {
+		o.err = errors.Join(o.err, fmt.Errorf("leadsvc: %w", err))
+		return nil
+	}
+	o.all[keys.Name] = c
+	return c
+}
+
+func (c *caches) closeAll() error {
+	var errs []error
+	for _, one := range c.all {
+		errs = append(errs, one.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// related returns what is remembered of a lead apart from the lead itself.
+func (c *caches) related(leadID string) []tiered.Target {
+	return append(c.said(leadID), c.summaries.Target(leadID), c.sessions.Target(leadID))
+}
+
+// said returns what is remembered of a lead and depends on its messages.
+func (c *caches) said(leadID string) []tiered.Target {
+	return []tiered.Target{
+		tiered.Tagged(conversationsTag(leadID)),
+		c.contexts.Target(leadID),
+		c.greetings.Target(leadID),
+	}
+}
+
+// invalidate is what comes after a write. The row is committed and this node
+// obeys, so that Redis did not acknowledge is no business of the caller.
+func (s *Service) invalidate(ctx context.Context, targets ...tiered.Target) {
+	// The write may have used up its time; Invalidate has its own.
+	err := s.redis.Invalidate(context.WithoutCancel(ctx), targets...)
+	if err != nil {
+		s.warn(ctx, "leadsvc: other nodes were not told that a lead has changed", slog.Any("err", err))
+	}
+}
+
+// ours returns the remembered value of key if it is one that its key finds.
+// Other programs can write to Redis: what they put under a wrong key is never
+// handed out as another lead's, but dropped and looked up again, past the
+// caches.
+func ours[K comparable, V any](
+	ctx context.Context, s *Service, c *tiered.Cache[K, V], key K, load tiered.LoaderFunc[K, V], fits func(V) bool,
+) (V, error) {
+	v, err := c.Get(ctx, key)
+	if err != nil || fits(v) {
+		return v, err
+	}
+	s.warn(ctx, "leadsvc: Redis holds a value of another lead")
+	s.invalidate(ctx, c.Target(key))
+	return load(ctx, key)
+}
