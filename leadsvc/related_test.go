@@ -170,6 +170,9 @@ func TestValuesOfAnotherLead(t *testing.T) {
 		return all
 	}
 	want := answers(n)
+	if _, err := n.FindLeadByPhone(t.Context(), phone, otherOrg); err != nil {
+		t.Fatal(err)
+	}
 	_, err = n.Conversations(t.Context(), stranger.ID, 5)
 	_, err2 := n.Summaries(t.Context(), stranger.ID)
 	_, err3 := n.Session(t.Context(), stranger.ID)
@@ -192,8 +195,30 @@ func TestValuesOfAnotherLead(t *testing.T) {
 			t.Errorf("with another lead's values in Redis (-want +got):\n%s", diff)
 		}
 	}
+	var later safeBuffer
+	healed := f.node(t, leadsvc.Config{PlainJSON: true, Logger: slog.New(slog.NewTextHandler(&later, nil))})
+	if answers(healed); later.String() != "" {
+		t.Errorf("the wrong values are still in Redis: %s", later.String())
+	}
 	text := log.String()
 	if !strings.Contains(text, "another lead") || bytes.Contains([]byte(text), []byte(lead.ID)) || strings.Contains(text, digits) {
 		t.Errorf("the log should say that, and not of whom: %s", text)
+	}
+}
+
+// Nor is the lead of another number, of the same organization.
+func TestLeadOfAnotherNumber(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n := f.node(t, leadsvc.Config{PlainJSON: true})
+	lead := remember(t, n)
+	other := find(t, n, "+16045550000")
+	find(t, n, "+16045550000") // now Redis has it
+	from, to := f.prefix+other.PhoneNumberNormalized+":"+defaultOrg, f.prefix+digits+":"+defaultOrg
+	if done, err := f.redis.Do(t.Context(), f.redis.B().Copy().Source(from).Destination(to).Replace().Build()).AsBool(); err != nil || !done {
+		t.Fatalf("COPY: %v, %v", done, err)
+	}
+	if got := find(t, f.node(t, leadsvc.Config{PlainJSON: true}), phone); got != lead {
+		t.Errorf("FindOrCreateLead = %+v, want %+v", got, lead)
 	}
 }
