@@ -62,6 +62,7 @@ func open[K comparable, V any](
 		TTL:          ttl,
 		AbsentTTL:    min(ttl, o.cfg.NotFoundTTL),
 		LocalEntries: o.cfg.LocalEntries,
+		Codec:        codec{},
 		PlainJSON:    o.cfg.PlainJSON,
 	})
 	if err != nil {

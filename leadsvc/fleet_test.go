@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 
@@ -18,62 +19,98 @@ func TestFindOrCreateLeadRace(t *testing.T) {
 	for name, newFleet := range fleets {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			const nodes, callers, phones = 3, 32, 20
+			t.Logf("-seed %d", *seed)
+			const nodes, callers, numbers = 3, 32, 1000
 			f := newFleet(t)
+			f.exec(t, `INSERT INTO organizations (id, name) VALUES ($1, 'Other')`, otherOrg)
+			asked := f.draw(t, numbers)
 			var (
 				fleet []*node
-				mu    sync.Mutex
-				ids   = make(map[string]map[string]bool) // phone → ids that were returned
+				got   = make([][]string, nodes*callers) // the ids that each caller got, as in asked
 				work  sync.WaitGroup
 			)
 			for range nodes {
 				fleet = append(fleet, f.node(t, leadsvc.Config{}))
 			}
 			start := make(chan struct{})
-			for _, n := range fleet {
-				for c := range callers {
-					work.Go(func() {
-						<-start
-						for i := range phones {
-							// Half the callers come from the other end.
-							if c%2 == 1 {
-								i = phones - 1 - i
-							}
-							phone := fmt.Sprint(7780000000 + i)
-							lead, err := n.FindOrCreateLead(t.Context(), phone, defaultOrg)
-							if err != nil {
-								t.Errorf("FindOrCreateLead: %v", err)
-								return
-							}
-							mu.Lock()
-							if ids[phone] == nil {
-								ids[phone] = make(map[string]bool)
-							}
-							ids[phone][lead.ID] = true
-							mu.Unlock()
+			for i := range got {
+				got[i] = make([]string, numbers)
+				r := rand.New(rand.NewPCG(*seed, uint64(i)))
+				work.Go(func() {
+					<-start
+					for _, j := range r.Perm(numbers) {
+						lead, err := fleet[i%nodes].FindOrCreateLead(t.Context(), spelled(r, asked[j].phone), asked[j].org)
+						if err != nil {
+							t.Errorf("-seed %d: FindOrCreateLead: %v", *seed, err)
+							return
 						}
-					})
-				}
+						got[i][j] = lead.ID
+					}
+				})
 			}
 			close(start)
 			work.Wait()
-			for phone, ids := range ids {
-				if len(ids) != 1 {
-					t.Errorf("%s: %d different leads were returned", phone, len(ids))
-				}
-			}
-			if rows := f.rows(t); rows != phones {
-				t.Errorf("%d rows, want %d", rows, phones)
-			}
-			for i, n := range fleet {
-				for p := range phones {
-					if _, err := n.FindLeadByPhone(t.Context(), fmt.Sprint(7780000000+p), defaultOrg); err != nil {
-						t.Errorf("node %d, afterwards: %v", i, err)
+
+			want := f.stored(t)
+			distinct := make(map[owner]bool)
+			for j, o := range asked {
+				distinct[o] = true
+				for i := range got {
+					if got[i][j] != want[o] {
+						t.Errorf("-seed %d: caller %d got lead %s, the database has %s", *seed, i, got[i][j], want[o])
+						break // one line for each number
 					}
 				}
 			}
+			if rows := f.rows(t); rows != len(distinct) || len(want) != rows {
+				t.Errorf("-seed %d: %d rows for %d numbers, want %d", *seed, rows, len(want), len(distinct))
+			}
 		})
 	}
+}
+
+// An owner of a lead has it under one normalized phone number.
+type owner struct{ org, phone string }
+
+// draw returns so many owners at random, some of them more than once, and
+// makes the leads of half of them.
+func (f *fleet) draw(t *testing.T, n int) []owner {
+	t.Helper()
+	r := rand.New(rand.NewPCG(*seed, 0))
+	owners := make([]owner, n)
+	for i := range owners {
+		owners[i] = owner{pick(r, []string{defaultOrg, otherOrg}), fmt.Sprint(17780000000 + r.IntN(10*n))}
+	}
+	for _, o := range owners[:n/2] {
+		f.exec(t, `INSERT INTO leads (organization_id, phone_number, phone_number_normalized)
+			VALUES ($1, $2::text, $2::text) ON CONFLICT DO NOTHING`, o.org, o.phone)
+	}
+	return owners
+}
+
+// stored returns the id of the lead of each owner.
+func (f *fleet) stored(t *testing.T) map[owner]string {
+	t.Helper()
+	rows, err := f.sql.Query(t.Context(), `SELECT organization_id::text, phone_number_normalized, id::text FROM leads`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	ids := make(map[owner]string)
+	for rows.Next() {
+		var (
+			o  owner
+			id string
+		)
+		if err := rows.Scan(&o.org, &o.phone, &id); err != nil {
+			t.Fatal(err)
+		}
+		ids[o] = id
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return ids
 }
 
 // Many callers on one node send one INSERT for one new lead.

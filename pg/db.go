@@ -50,10 +50,14 @@ type DB struct {
 	closed  atomic.Bool
 }
 
-// Open makes the pool but no connection: the server may be down, and each
-// method connects when it has to. The error never repeats any part of the URL.
-// The context is not kept.
-func Open(ctx context.Context, o Options) (*DB, error) {
+// Validate returns the error that [Open] would return for o. It makes no
+// connection, and never repeats any part of the URL.
+func (o Options) Validate() error {
+	_, err := o.resolve()
+	return err
+}
+
+func (o Options) resolve() (*pgxpool.Config, error) {
 	if o.URL == "" {
 		return nil, errors.New("pg: Options.URL is empty")
 	}
@@ -77,9 +81,19 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if conn.RuntimeParams["application_name"] == "" {
 		conn.RuntimeParams["application_name"] = "leadcache"
 	}
+	return cfg, nil
+}
 
+// Open makes the pool but no connection: the server may be down, and each
+// method connects when it has to. The error never repeats any part of the URL.
+// The context is not kept.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	cfg, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
 	db := &DB{logger: cmp.Or(o.Logger, slog.Default()), conns: int(cfg.MaxConns)}
-	conn.Tracer = &db.queries
+	cfg.ConnConfig.Tracer = &db.queries
 	db.pool, err = pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, db.fail("open", err)

@@ -98,19 +98,7 @@ type Redis struct {
 // until there is a connection the caches ask their loaders. The error names
 // the field of o that is wrong, and never contains the URL.
 func Dial(o RedisOptions) (*Redis, error) {
-	o.Timeout = orDefault(o.Timeout, defaultTimeout)
-	o.MaxStale = orDefault(o.MaxStale, defaultMaxStale)
-	o.Logger = cmp.Or(o.Logger, slog.Default())
-	err := errors.Join(
-		atLeast("RedisOptions.Timeout", o.Timeout, time.Millisecond),
-		atLeast("RedisOptions.MaxStale", o.MaxStale, minTTL),
-	)
-	var co rueidis.ClientOption
-	if !o.Disabled {
-		var urlErr error
-		co, urlErr = clientOption(o.URL)
-		err = errors.Join(err, urlErr)
-	}
+	o, co, err := o.resolve()
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +127,30 @@ func Dial(o RedisOptions) (*Redis, error) {
 	}
 	go r.supervise()
 	return r, nil
+}
+
+// Validate returns the error that [Dial] would return for o. It makes no
+// connection.
+func (o RedisOptions) Validate() error {
+	_, _, err := o.resolve()
+	return err
+}
+
+// resolve returns o with its defaults, and what it means to the client unless
+// Redis is switched off.
+func (o RedisOptions) resolve() (RedisOptions, rueidis.ClientOption, error) {
+	o.Timeout = orDefault(o.Timeout, defaultTimeout)
+	o.MaxStale = orDefault(o.MaxStale, defaultMaxStale)
+	o.Logger = cmp.Or(o.Logger, slog.Default())
+	err := errors.Join(
+		atLeast("RedisOptions.Timeout", o.Timeout, time.Millisecond),
+		atLeast("RedisOptions.MaxStale", o.MaxStale, minTTL),
+	)
+	if o.Disabled {
+		return o, rueidis.ClientOption{}, err
+	}
+	co, urlErr := clientOption(o.URL)
+	return o, co, errors.Join(err, urlErr)
 }
 
 var errURL = errors.New("tiered: RedisOptions.URL: want redis://[user:password@]host[:port][/database]," +
