@@ -73,16 +73,23 @@ func fleetOn(t testing.TB, sql string) *fleet {
 	if err := f.openDB(t).Migrate(t.Context()); err != nil {
 		t.Fatalf("Migrate: %v", err)
 	}
-	option, err := rueidis.ParseURL(f.redisURL)
+	f.redis = dialRedis(t, f.redisURL)
+	return f
+}
+
+func dialRedis(t testing.TB, redisURL string) rueidis.Client {
+	t.Helper()
+	option, err := rueidis.ParseURL(redisURL)
 	if err != nil {
 		t.Fatal("the Redis URL does not parse")
 	}
 	option.DisableCache = true
-	if f.redis, err = rueidis.NewClient(option); err != nil {
+	client, err := rueidis.NewClient(option)
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(f.redis.Close)
-	return f
+	t.Cleanup(client.Close)
+	return client
 }
 
 func (f *fleet) connect(t testing.TB) *pgx.Conn {
@@ -204,7 +211,8 @@ func (f *fleet) rows(t testing.TB) (n int) {
 	return n
 }
 
-// keys returns the keys of this fleet in Redis, without the prefix.
+// keys returns the keys of this fleet in Redis, without the prefix and without
+// the lists that tiered keeps of what belongs together.
 func (f *fleet) keys(t testing.TB) []string {
 	t.Helper()
 	keys, err := f.redis.Do(t.Context(), f.redis.B().Keys().Pattern(f.prefix+"*").Build()).AsStrSlice()
@@ -214,7 +222,7 @@ func (f *fleet) keys(t testing.TB) []string {
 	for i := range keys {
 		keys[i] = strings.TrimPrefix(keys[i], f.prefix)
 	}
-	return keys
+	return slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "tiered:") })
 }
 
 // wantKeys fails unless Redis holds exactly these keys.
@@ -236,11 +244,17 @@ func (f *fleet) wantKeys(t testing.TB, want ...string) {
 // jitter takes 10, and this test some.
 func (f *fleet) wantTTL(t testing.TB, key string, ttl time.Duration) {
 	t.Helper()
+	if left := f.ttl(t, key); left > ttl || left < ttl*85/100 {
+		t.Errorf("the TTL of %s is %v, want up to %v", key, left, ttl)
+	}
+}
+
+// ttl returns what is left of a key's time.
+func (f *fleet) ttl(t testing.TB, key string) time.Duration {
+	t.Helper()
 	ms, err := f.redis.Do(t.Context(), f.redis.B().Pttl().Key(f.prefix+key).Build()).AsInt64()
 	if err != nil {
 		t.Fatalf("PTTL: %v", err)
 	}
-	if left := time.Duration(ms) * time.Millisecond; left > ttl || left < ttl*85/100 {
-		t.Errorf("the TTL of %s is %v, want up to %v", key, left, ttl)
-	}
+	return time.Duration(ms) * time.Millisecond
 }

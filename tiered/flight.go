@@ -19,6 +19,10 @@ type outcome[V any] struct {
 // survives the caller who began it. (It is not cancelled when the last caller
 // has left: what it finds is stored, and the next caller is likely near.)
 func (c *Cache[K, V]) join(ctx context.Context, key K, s *session, now int64) (V, error) {
+	var zero V
+	if err := ctx.Err(); err != nil {
+		return zero, err
+	}
 	at := c.place(key)
 	answer := c.flights.DoChan(c.flightKey(at.key, s, now), func() (any, error) {
 		return c.fly(context.WithoutCancel(ctx), key, at), nil
@@ -29,7 +33,6 @@ func (c *Cache[K, V]) join(ctx context.Context, key K, s *session, now int64) (V
 		note(ctx, out.source)
 		return out.value, out.err
 	case <-ctx.Done():
-		var zero V
 		return zero, ctx.Err()
 	}
 }

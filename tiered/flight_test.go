@@ -124,6 +124,19 @@ func TestFlight(t *testing.T) {
 			}
 		})
 	})
+	t.Run("a caller whose context has ended begins nothing", func(t *testing.T) {
+		t.Parallel()
+		src := new(source)
+		c := newCache(t, off(t), src, Options{})
+		for range 50 {
+			if _, err := c.Get(gone(t), "k"); !errors.Is(err, context.Canceled) {
+				t.Errorf("Get = %v, want context.Canceled", err)
+			}
+		}
+		if st := c.Stats(); st.Flights != 0 {
+			t.Errorf("%d flights, want none", st.Flights)
+		}
+	})
 	t.Run("an error reaches all who waited and is not remembered", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			src := new(source)
