@@ -6,6 +6,8 @@ import (
 	"errors"
 	"reflect"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 )
@@ -15,18 +17,18 @@ type Keyspace[K comparable] struct {
 	// Name tells the caches of a process apart in statistics and errors.
 	Name string
 
-	// Key returns the Redis key of k, before [RedisOptions.Prefix]. Different
-	// k must have different keys, in this cache and across all that share a
-	// prefix, none of which may begin with "tiered:". Each k must be equal to
-	// itself, which a NaN is not. Key is called once for each look past the
-	// local tier.
+	// Key returns the Redis key of k, after [RedisOptions.Prefix]. Different k
+	// must have different keys, in this cache and across all that share a
+	// prefix. Each k must be equal to itself, which a NaN is not. Key is called
+	// once for each look past the local tier. One that begins with "tiered:" is
+	// kept under "tiered:key:" and itself: the package has keys of its own.
 	Key func(k K) string
 
-	// Tag, if it is not nil, returns the tag of k: whatever bears the same one
-	// can be invalidated together, see [Tagged], without knowing its keys.
-	// Empty: k bears none. A tag costs a key in Redis, which lists the keys
-	// that bear it and lives as long as they do. To invalidate it takes as
-	// long as to delete them: keep them to some thousands.
+	// Tag, if it is not nil, returns the tag of k, always the same one: whatever
+	// bears it can be invalidated together, see [Tagged], without knowing its
+	// keys. Empty: k bears none. A tag costs a key in Redis that lists those
+	// that bear it. To invalidate it takes as long as to delete them: keep them
+	// to some thousands.
 	Tag func(k K) string
 }
 
@@ -41,6 +43,7 @@ type Cache[K comparable, V any] struct {
 	local       *local[K, V]
 	tickets     *tickets[V]
 	flights     singleflight.Group // by flightKey
+	solos       atomic.Int64       // flights that nobody may join
 	fingerprint uint64
 	counters    counters
 
@@ -98,13 +101,37 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	e := c.local.get(key, s, now)
 	if e == nil {
-		return c.join(ctx, key, s, now)
+		f := c.flightTo(key)
+		return c.join(ctx, f, c.joinable(f.at.key, s, now))
 	}
-	if e.absent {
-		var zero V
-		return zero, ErrNotFound
+	return e.answer()
+}
+
+// GetWithin is [Cache.Get] for a caller who wants less staleness than
+// [RedisOptions.MaxStale] allows: no older value than bound. With a bound of 0,
+// or below, it asks the loader whatever the tiers hold, and refreshes both. A
+// bound of MaxStale or more is Get.
+//
+// What is past the local tier is not shared with other callers, unless another
+// node has the fill lease and the bound is not 0.
+func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration) (V, error) {
+	maxStale := c.redis.opts.MaxStale
+	if bound >= maxStale {
+		return c.Get(ctx, key)
 	}
-	return e.value, nil
+	s, now := c.redis.current.Load(), c.redis.clock.now()
+	// What could be served so much later can be served now under the bound.
+	later := after(now, maxStale-bound)
+	if bound <= 0 {
+		later = endless
+	}
+	e := c.local.get(key, s, later)
+	if e == nil {
+		f := c.flightTo(key)
+		f.reload = bound <= 0
+		return c.join(ctx, f, soloKey(f.at.key, c.solos.Add(1)))
+	}
+	return e.answer()
 }
 
 // Invalidate makes every node forget keys. Call it after the change has been
@@ -130,7 +157,7 @@ func (c *Cache[K, V]) Invalidate(ctx context.Context, keys ...K) error {
 func (c *Cache[K, V]) Target(keys ...K) Target {
 	redisKeys := make([]string, len(keys))
 	for i, key := range keys {
-		redisKeys[i] = c.keys.Key(key)
+		redisKeys[i] = escaped(c.keys.Key(key))
 	}
 	return Target{keys: redisKeys}
 }
@@ -179,7 +206,7 @@ func (c *Cache[K, V]) begin() bool {
 
 // place returns where the value of key is in Redis.
 func (c *Cache[K, V]) place(key K) place {
-	at := place{key: c.redis.opts.Prefix + c.keys.Key(key), plain: c.opts.PlainJSON}
+	at := place{key: c.redis.opts.Prefix + escaped(c.keys.Key(key)), plain: c.opts.PlainJSON}
 	if c.keys.Tag != nil {
 		if tag := c.keys.Tag(key); tag != "" {
 			at.tag = c.redis.tagKey(tag)
@@ -205,11 +232,12 @@ func (c *Cache[K, V]) invalidated(key string) { c.forgetAll(key) }
 // forgetAll drops what this node knows of a Redis key, or, if it is that of a
 // tag, of all keys that bear it. It returns of how many it knew anything.
 func (c *Cache[K, V]) forgetAll(key string) (n uint64) {
-	if c.forget(key) {
-		n++
+	keys := []string{key}
+	if c.redis.isTag(key) {
+		keys = c.tickets.tags.invalidate(key)
 	}
-	for _, bearer := range c.tickets.bearers(key) {
-		if c.forget(bearer) {
+	for _, key := range keys {
+		if c.forget(key) {
 			n++
 		}
 	}
@@ -217,24 +245,38 @@ func (c *Cache[K, V]) forgetAll(key string) (n uint64) {
 }
 
 // forget drops what this node knows of a Redis key, and reports whether it
-// knew anything. The flight is forgotten first: were it last, a caller could
-// come in between, join the flight, and get a value from before the change.
+// knew anything. The flights are forgotten first: were they last, a caller
+// could come in between, join one, and get a value from before the change.
 func (c *Cache[K, V]) forget(key string) bool {
-	c.flights.Forget(c.flightKey(key, c.redis.current.Load(), c.redis.clock.now()))
+	s, now := c.redis.current.Load(), c.redis.clock.now()
+	c.flights.Forget(flightKey(key, s.id, whole))
+	c.flights.Forget(flightKey(key, s.id, c.span(now)))
 	return c.tickets.void(key)
 }
 
-// flightKey names the flight for a Redis key that a caller may join who came
-// at now, under session s. One from an earlier session is not for that caller:
-// it may have missed the news that ended the session. Without Redis no news
-// comes at all, so a flight is joined for no longer than MaxStale.
-func (c *Cache[K, V]) flightKey(key string, s *session, now int64) string {
-	span := int64(0)
-	if s.remote == nil {
-		span = now / int64(c.redis.opts.MaxStale)
+// joinable names the flight for a Redis key that a caller may join who came at
+// now, under session s. One from an earlier session is not for that caller: it
+// may have missed the news that ended the session. Nor, without the freshness
+// lease, is one that may have begun more than MaxStale ago.
+func (c *Cache[K, V]) joinable(key string, s *session, now int64) string {
+	if s.fresh(now) {
+		return flightKey(key, s.id, whole)
 	}
+	return flightKey(key, s.id, c.span(now))
+}
+
+// span returns which span of MaxStale a monotonic time is in.
+func (c *Cache[K, V]) span(now int64) int64 { return now / int64(c.redis.opts.MaxStale) }
+
+// soloKey names a flight that no other caller may join.
+func soloKey(key string, n int64) string { return flightKey(key, 0, whole-n) }
+
+// whole stands for all spans of a session.
+const whole = -1
+
+func flightKey(key string, session uint64, span int64) string {
 	b := make([]byte, 0, len(key)+2*binary.MaxVarintLen64)
-	b = binary.AppendUvarint(b, s.id)
+	b = binary.AppendUvarint(b, session)
 	b = binary.AppendVarint(b, span)
 	return string(append(b, key...))
 }

@@ -21,13 +21,7 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	default:
 		held, err = l.get(ctx, at.key)
 	}
-	took := time.Since(began)
-	if err == nil {
-		l.redis.latency.observe(took)
-	}
-	if left != forever {
-		left -= took // Redis counted it at some time in between
-	}
+	l.redis.latency.observe(time.Since(began))
 	return held, left, err
 }
 
@@ -43,6 +37,7 @@ func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, error) {
+	asked := time.Now()
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
@@ -55,10 +50,11 @@ func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, 
 	if err != nil {
 		return nil, 0, l.checked(err)
 	}
-	return held, lifetime(ms), nil
+	return held, lifetime(ms, asked), nil
 }
 
 func (l *link) readTagged(ctx context.Context, at place) ([]byte, time.Duration, error) {
+	asked := time.Now()
 	pair, err := l.script(ctx, taggedReadScript, at.keys(), at.mode()).ToArray()
 	switch {
 	case rueidis.IsRedisNil(err):
@@ -76,15 +72,19 @@ func (l *link) readTagged(ctx context.Context, at place) ([]byte, time.Duration,
 	if err != nil {
 		return nil, 0, l.checked(err)
 	}
-	return notNil(held), lifetime(ms), nil
+	return notNil(held), lifetime(ms, asked), nil
 }
 
-// lifetime returns what the reply to PTTL means.
-func lifetime(ms int64) time.Duration {
-	if ms == -1 {
+// lifetime returns what the reply to PTTL means now: Redis counted at some time
+// since asked.
+func lifetime(ms int64, asked time.Time) time.Duration {
+	switch {
+	case ms == -2:
+		return 0 // it has ended meanwhile
+	case ms < 0 || ms > forever.Milliseconds():
 		return forever
 	}
-	return time.Duration(ms) * time.Millisecond
+	return time.Duration(ms)*time.Millisecond - time.Since(asked)
 }
 
 func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
@@ -123,63 +123,20 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 func (l *link) invalidate(ctx context.Context, keys []string) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	var commands []rueidis.Completed
 	for some := range slices.Chunk(keys, batchKeys) {
-		commands = append(append(commands, l.unlink(some)...), l.publish(some))
-	}
-	return l.sendAll(ctx, commands)
-}
-
-// redeliver is invalidate for what Redis may refuse again: nobody is told of
-// keys that were not deleted.
-func (l *link) redeliver(ctx context.Context, keys []string) error {
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	if err := l.sendAll(ctx, l.unlink(keys)); err != nil {
-		return err
-	}
-	return l.sendAll(ctx, []rueidis.Completed{l.publish(keys)})
-}
-
-// batchKeys bounds the keys of one UNLINK and one purge: a larger command
-// would hold up the server and every connection that gets the purge.
-const batchKeys = 500
-
-// unlink returns the commands that delete keys, and all that bear those of
-// them that are tags. (EVAL, because what comes behind must not be sent
-// before Redis knows the script.)
-func (l *link) unlink(keys []string) []rueidis.Completed {
-	b := l.client.B()
-	var commands []rueidis.Completed
-	var plain []string
-	for _, key := range keys {
-		if l.redis.isTag(key) {
-			commands = append(commands, b.Eval().Script(invalidateTagScript).Numkeys(1).Key(key).Build())
-		} else {
-			plain = append(plain, key)
-		}
-	}
-	if len(plain) > 0 {
-		commands = append(commands, b.Unlink().Key(plain...).Build())
-	}
-	return commands
-}
-
-// publish returns the command that tells the other nodes.
-func (l *link) publish(keys []string) rueidis.Completed {
-	message := rueidis.BinaryString(purge{node: l.redis.node, keys: keys}.encode())
-	return l.client.B().Publish().Channel(l.channel()).Message(message).Build()
-}
-
-// sendAll returns the first error of several commands.
-func (l *link) sendAll(ctx context.Context, commands []rueidis.Completed) error {
-	for _, res := range l.send(ctx, commands...) {
-		if err := res.Error(); err != nil {
+		message := rueidis.BinaryString(purge{node: l.redis.node, keys: some}.encode())
+		tags, others := l.redis.split(some)
+		all := slices.Concat([]string{l.redis.stateKey()}, tags, others)
+		if err := l.script(ctx, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
 			return l.checked(err)
 		}
 	}
 	return nil
 }
+
+// batchKeys bounds the keys of one purge: a larger one would hold up the
+// server and every connection that gets it.
+const batchKeys = 500
 
 // deadline bounds a command. The reply may still come later; rueidis drops it.
 func (l *link) deadline(ctx context.Context) (context.Context, context.CancelFunc) {

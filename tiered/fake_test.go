@@ -60,6 +60,9 @@ func (s *fakeServer) redis() *Redis {
 func setRemote(r *Redis, rem remote, keepFor time.Duration) {
 	old := r.current.Load()
 	s := newSession(keepFor)
+	if rem != nil {
+		s.renew(endless)
+	}
 	s.id = old.id + 1
 	s.remote, s.life, s.tracked = rem, old.life, old.tracked || rem != nil
 	r.current.Store(s)
@@ -166,7 +169,7 @@ func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {
 // visibleLocked returns what is at a place, but no orphan (rule 6).
 func (s *fakeServer) visibleLocked(at place) []byte {
 	value := s.getLocked(at.key)
-	foreign := at.plain && !bytes.HasPrefix(value, []byte(jsonNull))
+	foreign := at.plain && !bytes.HasPrefix(value, []byte(jsonNull)) && !bytes.HasSuffix(value, []byte{ownMark})
 	if at.tag != "" && !s.tags[at.tag][at.key] && !foreign {
 		return nil
 	}

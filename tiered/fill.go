@@ -33,6 +33,7 @@ func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
 // keepLoaded keeps the outcome of a load that is not in Redis.
 func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
 	bound := min(f.session.keepFor, f.cache.redis.opts.MaxStale)
+	f.ticket.alone = true
 	f.keep(out, after(began, min(f.cache.ttl(out), bound)))
 }
 
@@ -50,7 +51,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 	began, written := c.redis.clock.now(), time.Now()
 	out := f.load(ctx)
 	ttl := c.ttl(out)
-	fr, ok := c.encode(out, frame{written: written, ttl: ttl})
+	fr, ok := f.encode(out, frame{written: written, ttl: ttl})
 	left := ttl - time.Duration(c.redis.clock.now()-began)
 	pending = false
 	if !ok || left < time.Millisecond {
@@ -69,6 +70,9 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 		}
 	case !ok:
 		c.counters.refused.Add(1)
+		if f.at.tag != "" { // the lease may be there all the same, without its tag
+			f.dropLease(ctx, lease)
+		}
 	default:
 		f.keep(out, after(began, ttl))
 	}
@@ -76,7 +80,8 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 }
 
 // encode completes fr to hold an outcome, if that can be kept in Redis.
-func (c *Cache[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
+func (f *flight[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
+	c := f.cache
 	if out.err != nil {
 		fr.kind = kindAbsent
 		return fr, !out.failed()
@@ -84,7 +89,7 @@ func (c *Cache[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 	var err error
 	fr.kind = kindValue
 	fr.payload, err = c.opts.Codec.Marshal(out.value)
-	if err != nil || len(fr.payload) > maxPayload || c.opts.PlainJSON && isNull(fr.payload) {
+	if err != nil || !f.form().fits(fr.payload) {
 		c.counters.undecodable.Add(1)
 		return fr, false
 	}
@@ -110,6 +115,10 @@ func (f *flight[K, V]) keep(out outcome[V], expires int64) {
 	c := f.cache
 	if out.failed() || f.session.keepFor == 0 || expires <= c.redis.clock.now() {
 		return
+	}
+	if f.at.plain && !f.session.tracked {
+		// Other programs send no purges: nothing tells of what they do.
+		expires = min(expires, after(c.redis.clock.now(), c.redis.opts.MaxStale))
 	}
 	e := f.ticket
 	e.value, e.absent = out.value, out.err != nil

@@ -12,33 +12,41 @@ type outcome[V any] struct {
 	value  V
 	err    error
 	source Source
+	epoch  uint64 // of the flight's tag, see tagIndex
 }
 
-// join waits for the flight for key, and begins it if there is none. The
-// flight runs on a goroutine of its own with a context of its own, so that it
-// survives the caller who began it. (It is not cancelled when the last caller
-// has left: what it finds is stored, and the next caller is likely near.)
-func (c *Cache[K, V]) join(ctx context.Context, key K, s *session, now int64) (V, error) {
+// join waits for the flight of that name, and begins f if there is none. It
+// runs on a goroutine of its own with a context of its own, so that it survives
+// the caller who began it. (It is not cancelled when the last caller has left:
+// what it finds is stored, and the next caller is likely near.)
+func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V, error) {
 	var zero V
-	if err := ctx.Err(); err != nil {
-		return zero, err
-	}
-	at := c.place(key)
-	answer := c.flights.DoChan(c.flightKey(at.key, s, now), func() (any, error) {
-		return c.fly(context.WithoutCancel(ctx), key, at), nil
-	})
-	select {
-	case res := <-answer:
-		out := res.Val.(outcome[V])
-		note(ctx, out.source)
-		return out.value, out.err
-	case <-ctx.Done():
-		return zero, ctx.Err()
+	epoch := c.tickets.tags.epoch(f.at.tag)
+	for {
+		if err := ctx.Err(); err != nil {
+			return zero, err
+		}
+		answer := c.flights.DoChan(name, func() (any, error) {
+			return c.fly(context.WithoutCancel(ctx), f), nil
+		})
+		select {
+		case res := <-answer:
+			out := res.Val.(outcome[V])
+			if out.epoch < epoch {
+				continue // it began before an invalidation that this caller came after
+			}
+			note(ctx, out.source)
+			return out.value, out.err
+		case <-ctx.Done():
+			return zero, ctx.Err()
+		}
 	}
 }
 
-// fly looks for the value of key past the local tier. ctx only carries values.
-func (c *Cache[K, V]) fly(ctx context.Context, key K, at place) (out outcome[V]) {
+// fly runs f. ctx only carries values.
+func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V]) {
+	epoch := c.tickets.tags.epoch(f.at.tag) // before anything is read
+	defer func() { out.epoch = epoch }()
 	if !c.begin() {
 		return outcome[V]{err: ErrClosed}
 	}
@@ -52,7 +60,6 @@ func (c *Cache[K, V]) fly(ctx context.Context, key K, at place) (out outcome[V])
 	ctx, cancel := endsWith(ctx, c.ctx)
 	defer cancel()
 
-	f := &flight[K, V]{cache: c, key: key, at: at}
 	defer f.release()
 	out = f.run(ctx)
 	if out.err != nil && c.ctx.Err() != nil {
@@ -75,8 +82,13 @@ type flight[K comparable, V any] struct {
 	cache   *Cache[K, V]
 	key     K
 	at      place
+	reload  bool // ask the loader, whatever Redis holds
 	session *session
 	ticket  *entry[V] // nil once it is committed
+}
+
+func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
+	return &flight[K, V]{cache: c, key: key, at: c.place(key)}
 }
 
 // run asks Redis; with the fill lease in hand, the loader; and while another
@@ -95,7 +107,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			return f.redisFailed(ctx, err)
 		}
 		switch got, verdict := f.form().decode(held, left); {
-		case held == nil:
+		case held == nil, f.reload:
 		case verdict == readable && got.leaseOf(c.redis.node):
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.
@@ -104,7 +116,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 				return f.loadAlone(ctx)
 			}
 			continue
-		case verdict == readable && c.redis.journal.believes(got.written):
+		case verdict == readable && c.redis.journal.believes(got):
 			if out, ok := f.take(got); ok {
 				return out
 			}
@@ -150,7 +162,7 @@ func (f *flight[K, V]) release() {
 // form returns how values of this cache are written in this session.
 func (f *flight[K, V]) form() form {
 	if f.at.plain {
-		return plainForm{ttl: f.cache.opts.TTL}
+		return plainForm{ttl: f.cache.opts.TTL, absentTTL: f.cache.opts.AbsentTTL, tagged: f.at.tag != ""}
 	}
 	return framer{life: f.session.life, fingerprint: f.cache.fingerprint}
 }

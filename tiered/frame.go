@@ -31,6 +31,7 @@ type frame struct {
 	written time.Time
 	ttl     time.Duration
 	payload []byte
+	undated bool // written is a guess, and may be far too late
 }
 
 type frameKind byte
@@ -59,6 +60,8 @@ type framer struct {
 	fingerprint uint64
 }
 
+func (fr framer) fits(payload []byte) bool { return len(payload) <= maxPayload }
+
 func (fr framer) encode(f frame) []byte {
 	b := make([]byte, frameHeader, frameHeader+len(f.payload))
 	b[0], b[1], b[2] = frameMagic, frameVersion, byte(f.kind)
@@ -86,7 +89,7 @@ const (
 )
 
 func (fr framer) decode(b []byte, _ time.Duration) (frame, verdict) {
-	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion || binary.BigEndian.Uint64(b[3:]) != fr.life {
+	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion || binary.BigEndian.Uint64(b[3:]) != fr.life && !broken("life") {
 		return frame{}, unreadable
 	}
 	ttl := binary.BigEndian.Uint64(b[27:])
@@ -130,13 +133,6 @@ func (f frame) leaseOf(node nodeID) bool {
 // itself ends the frame by its own clock whatever ours say.
 func (f frame) left(now time.Time) time.Duration {
 	return min(f.ttl-now.Sub(f.written), f.ttl)
-}
-
-// lifeOf shortens the run id of a Redis server. Never 0: that means unknown.
-func lifeOf(runID string) uint64 {
-	h := fnv.New64a()
-	h.Write([]byte(runID))
-	return max(h.Sum64(), 1)
 }
 
 // fingerprintOf hashes the shape of t: kinds, and the names, types and tags of

@@ -17,9 +17,9 @@ func TestFrame(t *testing.T) {
 	t.Parallel()
 	written := time.UnixMilli(1_700_000_000_123)
 	for _, f := range []frame{
-		{kindValue, written, time.Minute, []byte("payload")},
-		{kindValue, written, 0, []byte{}},
-		{kindAbsent, written, time.Hour, []byte{}},
+		{kind: kindValue, written: written, ttl: time.Minute, payload: []byte("payload")},
+		{kind: kindValue, written: written, ttl: 0, payload: []byte{}},
+		{kind: kindAbsent, written: written, ttl: time.Hour, payload: []byte{}},
 	} {
 		got, v := testFramer.decode(testFramer.encode(f), 0)
 		if v != readable {
@@ -44,7 +44,7 @@ func TestFrameGolden(t *testing.T) {
 	t.Parallel()
 	const want = "c701" + "01" + "0102030405060708" + "1112131415161718" +
 		"0000018bcfe5687b" + "000000000000ea60" + "7061796c6f6164"
-	f := frame{kindValue, time.UnixMilli(1_700_000_000_123), time.Minute, []byte("payload")}
+	f := frame{kind: kindValue, written: time.UnixMilli(1_700_000_000_123), ttl: time.Minute, payload: []byte("payload")}
 	if got := hex.EncodeToString(testFramer.encode(f)); got != want {
 		t.Errorf("encode = %s, want %s", got, want)
 	}
@@ -52,7 +52,7 @@ func TestFrameGolden(t *testing.T) {
 
 func TestFrameRefuses(t *testing.T) {
 	t.Parallel()
-	good := testFramer.encode(frame{kindValue, time.Now(), time.Minute, []byte("x")})
+	good := testFramer.encode(frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte("x")})
 	for i := range frameHeader {
 		if _, v := testFramer.decode(good[:i], 0); v != unreadable {
 			t.Errorf("decode of %d bytes succeeded", i)
@@ -102,8 +102,8 @@ func FuzzFrameDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte(`{"id":"1"}`))
 	f.Add(testFramer.encode(newLease(nodeID{1}, time.Now(), time.Second)))
-	f.Add(testFramer.encode(frame{kindValue, time.Now(), time.Minute, []byte(`"v"`)}))
-	f.Add(testFramer.encode(frame{kindAbsent, time.Now(), time.Minute, nil}))
+	f.Add(testFramer.encode(frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte(`"v"`)}))
+	f.Add(testFramer.encode(frame{kind: kindAbsent, written: time.Now(), ttl: time.Minute}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, v := testFramer.decode(b, 0)
 		got.left(time.Now())

@@ -21,8 +21,16 @@ func Tagged(tag string) Target { return Target{tags: []string{tag}} }
 // its list.
 const tagPrefix = reserved + "tag:"
 
-// reserved is how the names begin that no Keyspace may use.
+// reserved is how the keys and channels of this package begin.
 const reserved = "tiered:"
+
+// escaped returns key, or one like no other if that is reserved.
+func escaped(key string) string {
+	if strings.HasPrefix(key, reserved) {
+		return reserved + "key:" + key
+	}
+	return key
+}
 
 func (r *Redis) tagKey(tag string) string { return r.opts.Prefix + tagPrefix + tag }
 
@@ -30,6 +38,18 @@ func (r *Redis) tagKey(tag string) string { return r.opts.Prefix + tagPrefix + t
 func (r *Redis) isTag(key string) bool {
 	rest, ok := strings.CutPrefix(key, r.opts.Prefix)
 	return ok && strings.HasPrefix(rest, tagPrefix)
+}
+
+// split tells the keys of tags from others.
+func (r *Redis) split(keys []string) (tags, others []string) {
+	for _, key := range keys {
+		if r.isTag(key) {
+			tags = append(tags, key)
+		} else {
+			others = append(others, key)
+		}
+	}
+	return tags, others
 }
 
 // Invalidate is [Cache.Invalidate] for what one change has made old in several

@@ -50,10 +50,10 @@ func (j *journal) add(keys []string) bool {
 	return room
 }
 
-// believes reports whether a value that was loaded at that time may be taken
-// from Redis.
-func (j *journal) believes(written time.Time) bool {
-	return written.UnixMilli() > j.overflow.Load()
+// believes reports whether f may be taken from Redis.
+func (j *journal) believes(f frame) bool {
+	overflow := j.overflow.Load()
+	return overflow == 0 || !f.undated && f.written.UnixMilli() > overflow
 }
 
 // has reports whether a key, or its tag, waits for its acknowledgement.

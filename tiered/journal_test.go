@@ -46,16 +46,16 @@ func TestJournalFull(t *testing.T) {
 		t.Error("no room for a key that is there")
 	}
 	loaded := time.Now()
-	if !j.believes(loaded) {
+	if !j.believes(frame{written: loaded}) {
 		t.Error("a value is not believed before any overflow")
 	}
 	if j.add([]string{"one more"}) {
 		t.Error("room beyond the limit")
 	}
-	if j.believes(loaded) {
+	if j.believes(frame{written: loaded}) {
 		t.Error("a value from before the overflow is believed")
 	}
-	if !j.believes(time.Now().Add(time.Second)) {
+	if !j.believes(frame{written: time.Now().Add(time.Second)}) {
 		t.Error("a value from after the overflow is not believed")
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"github.com/redis/rueidis"
@@ -19,8 +18,10 @@ type link struct {
 	line    line
 	client  rueidis.DedicatedClient
 	broken  <-chan error // gets the reason, or is closed, when the connection is lost
-	life    uint64
+	claimed string       // the life of the server
+	life    uint64       // the same, shortened
 	tracked bool
+	pulse   pulse
 
 	slots     chan struct{} // holds one for each command that has no reply yet
 	abandoned atomic.Int64  // of those: nobody waits for the reply any more
@@ -30,7 +31,10 @@ type link struct {
 // connect dials, asks for tracking and subscribes to the purge channel. It
 // returns within a few dial timeouts, also when the server is frozen.
 func (r *Redis) connect() (*link, error) {
-	l := &link{redis: r, slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1)}
+	l := &link{
+		redis: r, pulse: newPulse(r),
+		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1),
+	}
 	r.dialer.use(&l.line)
 	l.client, _ = r.client.Dedicate() // its error comes with the first command
 	l.client.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: l.onMessage})
@@ -53,7 +57,7 @@ func (l *link) greet() error {
 	if err := l.client.Do(ctx, b.Eval().Script("return 1").Numkeys(0).Build()).Error(); err != nil {
 		return fmt.Errorf("scripts: %w", err)
 	}
-	if err := l.client.Do(ctx, b.Subscribe().Channel(l.channel()).Build()).Error(); err != nil {
+	if err := l.client.Do(ctx, b.Subscribe().Channel(l.channel(), l.pulse.channel).Build()).Error(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
 	if err := l.track(ctx); err != nil {
@@ -63,21 +67,22 @@ func (l *link) greet() error {
 		l.redis.opts.Logger.Warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh",
 			"err", discreet(err))
 	}
-	info, err := l.client.Do(ctx, b.Info().Section("server").Build()).ToString()
-	switch {
-	case err == nil:
-		l.life = lifeOf(runID(info))
-	case !isReply(err):
-		return fmt.Errorf("info: %w", err)
-	default:
-		l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
-			"err", discreet(err))
+	if err := l.claim(ctx); err != nil {
+		return fmt.Errorf("state: %w", err)
 	}
-	return nil
+	if err := l.beat(ctx); err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
+	select {
+	case <-l.pulse.first:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("heartbeat: %w", ctx.Err())
+	}
 }
 
 // greetRounds is how many round trips greet makes.
-const greetRounds = 5
+const greetRounds = 7
 
 var errOldProtocol = errors.New("the connection speaks RESP2")
 
@@ -104,15 +109,6 @@ func (l *link) track(ctx context.Context) error {
 	return nil
 }
 
-func runID(info string) string {
-	for line := range strings.Lines(info) {
-		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
-			return strings.TrimSpace(id)
-		}
-	}
-	return ""
-}
-
 // close ends the connection and frees what rueidis holds for it.
 func (l *link) close() {
 	l.line.hangUp()
@@ -135,12 +131,24 @@ func (l *link) onPush(keys []rueidis.RedisMessage) {
 	}
 }
 
-// onMessage handles a purge. One that cannot be read might name any key.
+// onMessage handles what was published.
 func (l *link) onMessage(m rueidis.PubSubMessage) {
-	p, err := decodePurge(m.Message)
+	if m.Channel == l.pulse.channel {
+		l.onTick(m.Message)
+	} else {
+		l.onPurge(m.Message)
+	}
+}
+
+// onPurge handles a purge. One that cannot be read might name any key, and so
+// might one that was lost.
+func (l *link) onPurge(message string) {
+	p, err := decodePurge(message)
+	if err == nil && !l.pulse.follows(p.number) {
+		err = errGap
+	}
 	if err != nil {
 		l.redis.restart(l, err)
-		return
 	}
 	if p.node == l.redis.node {
 		return // this node obeyed before it sent it

@@ -111,11 +111,16 @@ func TestRepliesStayDiscreet(t *testing.T) {
 	var log lockedBuffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 
-	srv := servertest.Redis(t, "--rename-command", "UNLINK", "")
+	srv := servertest.Redis(t, "--rename-command", "GET", "", "--rename-command", "UNLINK", "")
 	r := dial(t, RedisOptions{URL: srv.URL(), Logger: logger})
-	err := newCache(t, r, new(source), Options{}).Invalidate(t.Context(), number)
-	if !errors.Is(err, ErrPending) || !strings.Contains(err.Error(), "UNLINK") {
-		t.Errorf("Invalidate = %v, want ErrPending and the command's name", err)
+	c := newCache(t, r, new(source), Options{})
+	get(t, c, number, number+"@0")
+	if err := r.Status().Err; err == nil || !strings.Contains(err.Error(), "GET") {
+		t.Errorf("Status.Err = %v, want the command's name", err)
+	}
+	err := c.Invalidate(t.Context(), number)
+	if !errors.Is(err, ErrPending) {
+		t.Errorf("Invalidate = %v, want ErrPending", err)
 	}
 
 	srv = servertest.Redis(t, "--rename-command", "HELLO", "", "--rename-command", "AUTH", "")

@@ -70,7 +70,7 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[V] {
 	defer sh.mu.Unlock()
 	sh.gets++
 	e, ok := sh.lru.Get(key)
-	if !ok || e.session != s.id || now >= e.expires.Load() || !s.fresh(now) {
+	if !ok || e.session != s.id && !broken("session") || now >= e.expires.Load() || !e.alone && !s.fresh(now) {
 		return nil
 	}
 	sh.hits++

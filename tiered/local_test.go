@@ -14,9 +14,16 @@ func live(l *local[string, int], tk *tickets[int], s *session, key string) *entr
 	return e
 }
 
+// freshSession returns a session whose lease does not end.
+func freshSession() *session {
+	s := newSession(forever)
+	s.renew(endless)
+	return s
+}
+
 func TestLocal(t *testing.T) {
 	t.Parallel()
-	s, other := newSession(forever), newSession(forever)
+	s, other := freshSession(), freshSession()
 	other.id = s.id + 1
 	t.Run("evicts the least recently used", func(t *testing.T) {
 		t.Parallel()
@@ -88,7 +95,7 @@ func TestLocal(t *testing.T) {
 
 func TestTickets(t *testing.T) {
 	t.Parallel()
-	s := newSession(forever)
+	s := freshSession()
 	tk := newTickets[int]()
 	isClosed := func(ch <-chan struct{}) bool {
 		select {

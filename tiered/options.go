@@ -46,9 +46,11 @@ type Options struct {
 	// PlainJSON keeps values in Redis as the Codec makes them, which must be
 	// JSON, without a frame around them, so that other programs can share
 	// them: read them, write their own, delete them. What those programs do
-	// reaches the local tiers like any change. A value then does not tell
-	// which server it was written to, see the package's promises. Default:
-	// framed.
+	// reaches the local tiers like any change; where the server refuses
+	// tracking, the local tiers keep these values for MaxStale only. A plain
+	// value does not tell which type it is of, so the Codec must refuse what
+	// is none, nor to which server it was written: see what the package does
+	// not promise. Default: framed.
 	PlainJSON bool
 }
 

@@ -199,7 +199,7 @@ func TestTwoFlightsRead(t *testing.T) {
 				}
 			})
 			time.Sleep(time.Millisecond / 2)
-			c.flights.Forget(c.flightKey("k", r.current.Load(), r.clock.now())) // the next caller does not join
+			c.flights.Forget(c.joinable("k", r.current.Load(), r.clock.now())) // the next caller does not join
 		}
 		wg.Wait()
 		if n := reads.Load(); n > 4 {
@@ -227,7 +227,7 @@ func TestLeaseWithLostReply(t *testing.T) {
 func TestRefusedKeyTellsNobody(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~ok*", "&*", "+@all"); err != nil {
+	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~ok*", "~tiered:*", "&*", "+@all"); err != nil {
 		t.Fatal(err)
 	}
 	r := dial(t, RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://app:pw@", 1)})
@@ -252,7 +252,7 @@ func TestRefusedKeyTellsNobody(t *testing.T) {
 func TestKeyThatRedisRefuses(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~ok*", "&*", "+@all"); err != nil {
+	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~ok*", "~tiered:*", "&*", "+@all"); err != nil {
 		t.Fatal(err)
 	}
 	src := new(source)

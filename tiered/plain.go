@@ -8,6 +8,8 @@ import (
 
 // A form is how what is kept at a place is written.
 type form interface {
+	// fits reports whether a value can be kept.
+	fits(payload []byte) bool
 	encode(f frame) []byte
 	// decode parses what read returned. The payload is part of held; that of
 	// a foreign frame means nothing here.
@@ -19,22 +21,34 @@ type form interface {
 // What is no value must not trouble those programs. So a lease, and the mark
 // of an absent key, is the JSON null, which means "nothing cached" to them,
 // followed by white space that means something to us: two bits in each
-// character, of the kind (see frame) and then of the payload.
+// character, of the kind (see frame) and then of the payload. And a value that
+// bears a tag ends with a tab, by which the scripts know it for one of ours.
 //
-// When a value was written, by what kind of program and in which life of the
-// server, is not known. A bare null is nothing: the program that wrote it does
-// not say that the source has no such row.
+// By what kind of program a value was written, and in which life of the server,
+// is not known. When it was is guessed from how long it has left. A bare null
+// is nothing: the program that wrote it does not say that the source has no
+// such row. Nor is a mark that never ends, since ours do.
 type plainForm struct {
-	ttl time.Duration // of values; how long ago one was written is guessed from it
+	ttl, absentTTL time.Duration // of what this node writes
+	tagged         bool
 }
 
 const (
 	jsonNull   = "null"
 	whiteSpace = " \t\n\r" // all that JSON allows
+	ownMark    = '\t'
 )
+
+// A value that is null could not be told from none.
+func (p plainForm) fits(payload []byte) bool {
+	return len(payload) <= maxPayload && !isNull(payload)
+}
 
 func (p plainForm) encode(f frame) []byte {
 	if f.kind == kindValue {
+		if p.tagged {
+			return append(bytes.Clone(f.payload), ownMark)
+		}
 		return f.payload
 	}
 	b := make([]byte, 0, len(jsonNull)+4*(1+len(f.payload)))
@@ -51,20 +65,29 @@ func appendSpace(b []byte, c byte) []byte {
 }
 
 func (p plainForm) decode(held []byte, left time.Duration) (frame, verdict) {
-	left = min(left, p.ttl)
-	f := frame{kind: kindValue, written: time.Now().Add(left - p.ttl), ttl: p.ttl, payload: held}
 	if !isNull(held) {
-		return f, readable
+		f := frame{kind: kindValue, payload: held, undated: left == forever}
+		if p.tagged {
+			f.payload = bytes.TrimSuffix(held, []byte{ownMark})
+		}
+		return f.dated(left, p.ttl), readable
 	}
 	mark, ok := readSpace(held[len(jsonNull):])
-	if !ok || len(mark) == 0 {
+	if !ok || len(mark) == 0 || left == forever {
 		return frame{}, unreadable
 	}
-	f.kind, f.payload = frameKind(mark[0]), mark[1:]
+	f := frame{kind: frameKind(mark[0]), payload: mark[1:]}
 	if f.kind == kindValue || !f.sound() {
 		return frame{}, unreadable
 	}
-	return f, readable
+	return f.dated(left, p.absentTTL), readable
+}
+
+// dated returns f as if it had been written to live for ttl and had no more
+// than left.
+func (f frame) dated(left, ttl time.Duration) frame {
+	f.ttl, f.written = ttl, time.Now().Add(min(left, ttl)-ttl)
+	return f
 }
 
 // isNull reports whether b is the JSON null and perhaps white space.

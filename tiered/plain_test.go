@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,13 +18,45 @@ import (
 
 func TestPlainForm(t *testing.T) {
 	t.Parallel()
-	p := plainForm{ttl: time.Minute}
+	p := plainForm{ttl: time.Minute, absentTTL: 10 * time.Second}
 	mine := nodeID{1, 2, 3}
 	t.Run("a value is what the codec made", func(t *testing.T) {
 		b := p.encode(frame{kind: kindValue, payload: []byte(`{"a":1}`)})
 		f, v := p.decode(b, 20*time.Second)
 		if string(b) != `{"a":1}` || v != readable || f.kind != kindValue || !bytes.Equal(f.payload, b) {
 			t.Errorf("encode = %q, decode = %+v, %v", b, f, v)
+		}
+	})
+	t.Run("one that bears a tag ends with a tab", func(t *testing.T) {
+		tagged := p
+		tagged.tagged = true
+		payload := []byte(`{"a":1}`)
+		b := tagged.encode(frame{kind: kindValue, payload: payload})
+		f, v := tagged.decode(b, 20*time.Second)
+		if string(b) != "{\"a\":1}\t" || v != readable || !bytes.Equal(f.payload, payload) {
+			t.Errorf("encode = %q, decode = %+v, %v", b, f, v)
+		}
+	})
+	t.Run("what others made endless is never believed after an overflow, and no mark is endless", func(t *testing.T) {
+		var j journal
+		f, _ := p.decode([]byte("{}"), forever)
+		if !j.believes(f) {
+			t.Error("not believed before any overflow")
+		}
+		j.overflow.Store(1)
+		if j.believes(f) {
+			t.Error("believed after an overflow")
+		}
+		for _, mark := range []frame{newLease(mine, time.Now(), time.Second), {kind: kindAbsent}} {
+			if f, v := p.decode(p.encode(mark), forever); v != unreadable {
+				t.Errorf("an endless mark = %+v, %v, want unreadable", f, v)
+			}
+		}
+	})
+	t.Run("how old a mark is follows from what is left of its own TTL", func(t *testing.T) {
+		f, _ := p.decode(p.encode(frame{kind: kindAbsent}), 4*time.Second)
+		if age := time.Since(f.written); age < 6*time.Second || age > 7*time.Second {
+			t.Errorf("a mark with 4 s of 10 s left was written %v ago", age)
 		}
 	})
 	t.Run("leases and marks are JSON nulls that say more to us", func(t *testing.T) {
@@ -178,7 +211,7 @@ func testPlainJSON(t *testing.T, keys Keyspace[string]) {
 	t.Run("it reads what we write", func(t *testing.T) {
 		b := setup(t)
 		get(t, b.c, "k", "k@0")
-		if got := b.they.get(); got != `"k@0"` {
+		if got := strings.TrimSuffix(b.they.get(), "\t"); got != `"k@0"` {
 			t.Errorf("Redis holds %q, want the JSON alone", got)
 		}
 	})
@@ -251,7 +284,7 @@ func testPlainJSON(t *testing.T, keys Keyspace[string]) {
 			b.they.set(v, time.Minute)
 			servertest.Eventually(t, 10*time.Second, func() bool {
 				got, err := b.c.Get(t.Context(), "k")
-				return err == nil && got == "k@0" && b.they.get() == `"k@0"`
+				return err == nil && got == "k@0" && strings.TrimSuffix(b.they.get(), "\t") == `"k@0"`
 			}, "replacement")
 		}
 	})
@@ -283,6 +316,47 @@ func TestPlainJSONTag(t *testing.T) {
 	}
 	get(t, b, "k", "k@0")
 	sees(t, a, "k", "k@0")
+}
+
+// Where nothing tells of what another program does, its values are kept for
+// MaxStale only.
+func TestPlainJSONWithoutTracking(t *testing.T) {
+	t.Parallel()
+	for _, query := range []string{"", "?protocol=2"} {
+		prefix := newPrefix(t)
+		r := dial(t, RedisOptions{Prefix: prefix, URL: servertest.RedisURL(t) + query, MaxStale: 50 * time.Millisecond})
+		c := newCache(t, r, new(source), Options{PlainJSON: true})
+		they := newStranger(t, prefix)
+		they.set(`"theirs"`, time.Hour)
+		get(t, c, "k", "theirs")
+		they.set(`"again"`, time.Hour)
+		sees(t, c, "k", "again")
+	}
+}
+
+// However long another program lets its value live, it is its value.
+func TestPlainJSONLongLives(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	they := newStranger(t, prefix)
+	c := newCache(t, dial(t, RedisOptions{Prefix: prefix}), new(source), Options{PlainJSON: true})
+	for _, ttl := range []time.Duration{0, time.Second, 24 * time.Hour, 290 * 365 * 24 * time.Hour} {
+		want := fmt.Sprint("lives ", ttl)
+		they.set(fmt.Sprintf("%q", want), ttl)
+		sees(t, c, "k", want)
+		hits := c.Stats().LocalHits
+		get(t, c, "k", want)
+		if c.Stats().LocalHits == hits {
+			t.Errorf("a value with a TTL of %v is not kept locally", ttl)
+		}
+	}
+	if _, err := they.client.Do(t.Context(), they.client.B().Expire().Key(they.key).Seconds(9_999_999_999).Build()).AsInt64(); err != nil {
+		t.Fatal(err)
+	}
+	get(t, c, "k", "lives 2540400h0m0s")
+	if n := c.Stats().Loads; n != 0 {
+		t.Errorf("%d loads, want none", n)
+	}
 }
 
 // A value whose JSON is null cannot be told from none: it is not put into Redis.

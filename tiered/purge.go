@@ -3,19 +3,25 @@ package tiered
 import (
 	"encoding/binary"
 	"errors"
+	"strconv"
+	"strings"
 )
 
 // A purge tells every node which Redis keys were invalidated. It goes over
 // Redis pub/sub and reaches what tracking cannot: entries whose key is not in
 // Redis, and all entries where the server refuses tracking.
 //
+// In front of it is its number, in decimal digits and a space: Redis counts the
+// purges of all nodes, so that a receiver notices when one is lost. Then
+//
 //	0  magic 0xC8
 //	1  format version
 //	2  id of the node that sent it                                  (16 bytes)
 //	18 the keys, each a uvarint length and that many bytes
 type purge struct {
-	node nodeID
-	keys []string
+	number uint64 // given by Redis
+	node   nodeID
+	keys   []string
 }
 
 // A nodeID is chosen at random by each Dial.
@@ -27,6 +33,7 @@ const (
 	purgeHeader  = 18
 )
 
+// encode leaves out the number.
 func (p purge) encode() []byte {
 	n := purgeHeader
 	for _, k := range p.keys {
@@ -46,10 +53,15 @@ var errBadPurge = errors.New("tiered: not a purge")
 
 // decodePurge parses a message from the purge channel, where anyone may write.
 func decodePurge(m string) (purge, error) {
+	number, m, _ := strings.Cut(m, " ")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return purge{}, errBadPurge
+	}
 	if len(m) < purgeHeader || m[0] != purgeMagic || m[1] != purgeVersion {
 		return purge{}, errBadPurge
 	}
-	p := purge{node: nodeID([]byte(m[2:purgeHeader]))}
+	p := purge{number: n, node: nodeID([]byte(m[2:purgeHeader]))}
 	for rest := m[purgeHeader:]; rest != ""; {
 		size, n := binary.Uvarint([]byte(rest[:min(len(rest), binary.MaxVarintLen64)]))
 		if n <= 0 || size > uint64(len(rest)-n) {

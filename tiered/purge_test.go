@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -11,8 +12,8 @@ func TestPurge(t *testing.T) {
 	t.Parallel()
 	node := nodeID{1, 2, 3}
 	for _, keys := range [][]string{nil, {""}, {"a"}, {"a", "", "\x00\xff", strings.Repeat("k", 300)}} {
-		want := purge{node, keys}
-		got, err := decodePurge(string(want.encode()))
+		want := purge{7, node, keys}
+		got, err := decodePurge("7 " + string(want.encode()))
 		if err != nil {
 			t.Fatalf("decode(encode(%q)): %v", keys, err)
 		}
@@ -20,9 +21,9 @@ func TestPurge(t *testing.T) {
 			t.Errorf("round trip (-want +got):\n%s", diff)
 		}
 	}
-	whole := string(purge{node, []string{"key"}}.encode())
+	whole := "12 " + string(purge{node: node, keys: []string{"key"}}.encode())
 	for i := range whole {
-		if p, err := decodePurge(whole[:i]); err == nil && i != purgeHeader {
+		if p, err := decodePurge(whole[:i]); err == nil && i != len("12 ")+purgeHeader {
 			t.Errorf("decode of the first %d bytes = %+v", i, p)
 		}
 	}
@@ -34,13 +35,13 @@ func TestPurge(t *testing.T) {
 func FuzzPurgeDecode(f *testing.F) {
 	f.Add("")
 	f.Add("hello")
-	f.Add(string(purge{nodeID{9}, []string{"a", "b"}}.encode()))
+	f.Add("0 " + string(purge{node: nodeID{9}, keys: []string{"a", "b"}}.encode()))
 	f.Fuzz(func(t *testing.T, m string) {
 		p, err := decodePurge(m)
 		if err != nil {
 			return
 		}
-		again, err := decodePurge(string(p.encode()))
+		again, err := decodePurge(fmt.Sprint(p.number, " ") + string(p.encode()))
 		if diff := cmp.Diff(p, again, cmp.AllowUnexported(purge{})); err != nil || diff != "" {
 			t.Errorf("decode(encode(%+v)) = %+v, %v", p, again, err)
 		}

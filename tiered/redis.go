@@ -77,6 +77,9 @@ type Redis struct {
 	dialTimeout time.Duration
 
 	latency latency // of reads
+
+	life    string   // of the latest link's server; only supervise uses it
+	left    []string // lives before that; only supervise uses them
 	journal journal
 	wake    chan struct{} // tells supervise that the journal has keys
 
@@ -249,6 +252,10 @@ func (r *Redis) listeners() []receiver {
 	}
 	return nil
 }
+
+// stateKey is that of a hash: the life of the server, and how many purges were
+// sent in it.
+func (r *Redis) stateKey() string { return r.opts.Prefix + reserved + "state" }
 
 // pushed passes a push on to every cache.
 func (r *Redis) pushed(key string) {

@@ -44,12 +44,6 @@ func isRefusal(err error) bool {
 	return ok
 }
 
-// isForbidden reports whether Redis will not let this user do it.
-func isForbidden(err error) bool {
-	reply, ok := errors.AsType[replyError](err)
-	return ok && reply == "NOPERM"
-}
-
 // checked passes on err, discreetly, and gives the link up if it says that a
 // connection is gone: of two, rueidis tells us only about the one that carries
 // pub/sub.

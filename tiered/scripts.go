@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"strings"
 
 	"github.com/redis/rueidis"
 )
@@ -11,6 +12,12 @@ import (
 type script struct{ body, sha string }
 
 func newScript(body string) script {
+	if broken("retrack") {
+		body = strings.ReplaceAll(body, "redis.call('STRLEN', KEYS[1])", "")
+	}
+	if broken("fence") {
+		body = strings.ReplaceAll(body, "return 0 end -- fence", "end")
+	}
 	sum := sha1.Sum([]byte(body))
 	return script{body, hex.EncodeToString(sum[:])}
 }
@@ -20,7 +27,7 @@ func newScript(body string) script {
 // key, so those that leave a value behind end with a read of it.
 var (
 	swapScript = newScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end -- fence
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('STRLEN', KEYS[1])
 return 1`)
@@ -33,7 +40,7 @@ return redis.call('DEL', KEYS[1])`)
 local v = redis.call('GET', KEYS[1])
 if not v or orphan(v, ARGV[1]) then return false end
 local left = redis.call('PTTL', KEYS[1])
-if not listed() then list(left) end
+if ARGV[1] == 'plain' and listed() < ends(left) - 1000 then list(left) end
 return {v, left}`)
 
 	taggedSetScript = newScript(tagged + `
@@ -47,35 +54,64 @@ redis.call('STRLEN', KEYS[1])
 return v`)
 
 	taggedSwapScript = newScript(tagged + `
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or not listed() then return 0 end
+if redis.call('GET', KEYS[1]) ~= ARGV[1] or listed() == 0 then return 0 end -- fence
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 list(tonumber(ARGV[3]))
 redis.call('STRLEN', KEYS[1])
 return 1`)
 
-	// A tag may list more keys than one call takes.
-	invalidateTagScript = `
-local keys = redis.call('SMEMBERS', KEYS[1])
-for i = 1, #keys, 1000 do redis.call('UNLINK', unpack(keys, i, math.min(i + 999, #keys))) end
-return redis.call('UNLINK', KEYS[1])`
+	// KEYS[1] is the key of the state; after it come as many tags as ARGV[3]
+	// says, which may list more keys than one call takes, and then the keys.
+	// What another program has put in place of a list is deleted all the same.
+	//
+	// A server whose memory is full lets a script take more only after a write
+	// that takes none: UNLINK, of which there is one at least.
+	invalidateScript = newScript(`
+local function unlink(keys, first)
+  for i = first, #keys, 1000 do redis.call('UNLINK', unpack(keys, i, math.min(i + 999, #keys))) end
+end
+local tags = tonumber(ARGV[3])
+for i = 2, 1 + tags do unlink(redis.pcall('ZRANGE', KEYS[i], 0, -1), 1) end
+unlink(KEYS, 2)
+local number = redis.call('HINCRBY', KEYS[1], 'purges', 1)
+return redis.call('PUBLISH', ARGV[1], string.format('%.0f ', number) .. ARGV[2])`)
 )
 
-// tagged has what the scripts on tagged places share. A key is an orphan if its
-// tag does not list it: the list was lost, and an invalidation of the tag may
-// have missed the key. At a plain place a value may be another program's, which
-// lists nothing; only what begins with null is ours (see plainForm). list adds
-// the key to the list, which lives on for at least left milliseconds. (A value
-// that never ends gets a day.)
+// tagged has what the scripts on tagged places share. The list of a tag is a
+// sorted set of keys, by the time in milliseconds when they end.
+//
+// A key is an orphan if it is not listed: the list was lost, and an invalidation
+// of the tag may have missed the key. At a plain place a value may be another
+// program's, which lists nothing; what begins with null or ends with a tab is
+// ours (see plainForm).
+//
+// list adds the key to the list, which then lives as long as the key, and drops
+// those that have ended. What another program has put there it replaces.
 const tagged = `
-local function listed() return redis.call('SISMEMBER', KEYS[2], KEYS[1]) == 1 end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function ends(left) return left < 0 and math.huge or now + left end
+local function listed()
+  local score = redis.pcall('ZSCORE', KEYS[2], KEYS[1])
+  return type(score) == 'string' and tonumber(score) or 0
+end
 local function orphan(v, mode)
-  return not listed() and (mode ~= 'plain' or string.sub(v, 1, 4) == 'null')
+  return listed() == 0 and (mode ~= 'plain' or string.sub(v, 1, 4) == 'null' or string.sub(v, -1) == '\t')
 end
 local function list(left)
-  if left < 0 then left = 86400000 end
   local lives = redis.call('PTTL', KEYS[2])
-  redis.call('SADD', KEYS[2], KEYS[1])
-  if lives < left then redis.call('PEXPIRE', KEYS[2], left) end
+  local score = left < 0 and '+inf' or string.format('%.0f', now + left)
+  if type(redis.pcall('ZADD', KEYS[2], score, KEYS[1])) == 'table' then
+    redis.call('UNLINK', KEYS[2])
+    redis.call('ZADD', KEYS[2], score, KEYS[1])
+    lives = -2
+  end
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('(%.0f', now))
+  if left < 0 then
+    redis.call('PERSIST', KEYS[2])
+  elseif lives ~= -1 and lives < left then
+    redis.call('PEXPIRE', KEYS[2], left)
+  end
 end
 `
 

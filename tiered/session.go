@@ -27,9 +27,9 @@ type session struct {
 	// they cannot, and 0 (keep nothing) where Redis is switched off.
 	keepFor time.Duration
 
-	// freshUntil is the freshness lease: the monotonic time (see clock) up to
-	// which this node is known to have heard of every change. It is checked
-	// on every local hit. Only renew writes it.
+	// freshUntil is the freshness lease: up to this monotonic time (see clock)
+	// what this node holds is no older than MaxStale. It is checked on every
+	// local hit. Only renew writes it; without Redis it stays 0.
 	freshUntil atomic.Int64
 
 	over chan struct{} // closed when another session has taken over
@@ -41,19 +41,14 @@ const (
 )
 
 func newSession(keepFor time.Duration) *session {
-	s := &session{keepFor: keepFor, over: make(chan struct{})}
-	s.renew(endless)
-	return s
+	return &session{keepFor: keepFor, over: make(chan struct{})}
 }
 
-// renew extends the freshness lease to a monotonic time. Today a session
-// trusts its connection for as long as that stands, so its lease is endless
-// from the start; a heartbeat that comes back through the stream of pushes
-// and purges calls renew with the time it was sent plus MaxStale.
+// renew extends the freshness lease to a monotonic time.
 func (s *session) renew(until int64) { s.freshUntil.Store(until) }
 
 // fresh reports whether the freshness lease holds at the monotonic time now.
-func (s *session) fresh(now int64) bool { return now < s.freshUntil.Load() }
+func (s *session) fresh(now int64) bool { return now < s.freshUntil.Load() || broken("lease") }
 
 // clock counts nanoseconds from its start with the monotonic clock. Each read
 // is a real one: a cached clock would stand still in a stopped process, and

@@ -45,6 +45,7 @@ func (r *Redis) supervise() {
 			if r.settle(l) != nil {
 				r.wakeUp()
 			}
+			r.settleIn(l.claimed)
 			r.connected(l)
 			err = r.watch(l)
 			if time.Since(began) > steady {
@@ -63,6 +64,16 @@ func (r *Redis) supervise() {
 // watch returns when l is lost, or r is closed. Meanwhile it sends what the
 // journal gathers, and looks after commands that were not answered in time.
 func (r *Redis) watch(l *link) error {
+	ctx, stop := context.WithCancel(r.ctx)
+	beats := make(chan struct{})
+	go func() {
+		defer close(beats)
+		l.heartbeat(ctx)
+	}()
+	defer func() {
+		stop()
+		<-beats
+	}()
 	var retry <-chan time.Time // nil: nothing to send that was not tried
 	for {
 		select {
@@ -108,7 +119,7 @@ func (r *Redis) settle(l *link) error {
 			delivered += len(some)
 			continue
 		}
-		if !isForbidden(err) {
+		if !isRefusal(err) {
 			return err
 		}
 		for one := range slices.Chunk(some, 1) { // one key may be why all were refused
@@ -118,7 +129,7 @@ func (r *Redis) settle(l *link) error {
 			switch err := r.deliver(l, one, mark); {
 			case err == nil:
 				delivered++
-			case isForbidden(err):
+			case isRefusal(err):
 				refused = err
 			default:
 				return err
@@ -129,7 +140,7 @@ func (r *Redis) settle(l *link) error {
 }
 
 func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
-	err := l.redeliver(r.ctx, keys)
+	err := l.invalidate(r.ctx, keys)
 	if err == nil {
 		r.journal.settle(keys, mark)
 	}
@@ -192,6 +203,13 @@ func (r *Redis) restart(l *link, why error) {
 
 var errForgotten = errors.New("Redis has forgotten what this node holds (FLUSHALL, or the connection is lost)")
 
+// renew extends the freshness lease of the current session, if that is on l.
+func (r *Redis) renew(l *link) {
+	if s := r.current.Load(); s.remote == remote(l) {
+		s.renew(l.pulse.lease.Load())
+	}
+}
+
 // beginLocked makes a session on l, or without Redis if l is nil, the current
 // one. r.mu is held.
 func (r *Redis) beginLocked(l *link) {
@@ -199,6 +217,7 @@ func (r *Redis) beginLocked(l *link) {
 	s.id = r.current.Load().id + 1
 	if l != nil {
 		s.remote, s.life, s.tracked, s.keepFor = l, l.life, l.tracked, forever
+		s.renew(l.pulse.lease.Load())
 	}
 	old := r.current.Swap(s)
 	close(old.over)

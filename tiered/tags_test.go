@@ -3,9 +3,14 @@ package tiered
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/rueidis"
 
 	"leadcache/internal/servertest"
 )
@@ -90,6 +95,13 @@ func testTags(t *testing.T, a, b remote, toA *recorder, prefix string) {
 		swap(t, a, plain("6e"), "{}", "[]", true)
 		invalidate(t, a, tag)
 		read(t, b, plain("6e"), "")
+	})
+	t.Run("rule 6: at a plain place a value of ours that is not listed is nothing", func(t *testing.T) {
+		set(t, a, plain("6g"), "null ", "null ")
+		swap(t, a, plain("6g"), "null ", "{}\t", true)
+		lose(t)
+		read(t, b, plain("6g"), "")
+		invalidate(t, a, tag, plain("6g").key)
 	})
 	t.Run("rule 6: a lease at a plain place that is not listed is nothing", func(t *testing.T) {
 		set(t, a, plain("6f"), "null ", "null ")
@@ -249,6 +261,253 @@ func TestPendingTag(t *testing.T) {
 	servertest.Eventually(t, 5*time.Second, func() bool { return ra.Status().Pending == 0 }, "delivery")
 }
 
+// A caller who comes after the invalidation of a tag does not get what a flight
+// from before it found, although that flight has no ticket any more by which
+// the tag could find it:
+//
+//  1. the first flight reads, and is held up; the key is invalidated
+//  2. the second begins, and loads the old value
+//  3. the first takes over the lease of its own node, and its load fails: it
+//     releases the only ticket for the key
+//  4. the tag is invalidated, which finds nothing
+//  5. a caller comes, and the second flight is there to be joined
+func TestFlightWithoutTicket(t *testing.T) {
+	t.Parallel()
+	src, prefix := new(source), newPrefix(t)
+	r := dial(t, RedisOptions{Prefix: prefix})
+	held, goOn := make(chan struct{}), make(chan struct{})
+	var later atomic.Bool
+	intercept(r, &gate{afterRead: func(string) {
+		if !later.Swap(true) {
+			close(held)
+			<-goOn
+		}
+	}})
+	c := newPages(t, r, src)
+	ask := func() <-chan string {
+		answer := make(chan string, 1)
+		go func() {
+			v, _ := c.Get(context.Background(), "a:1")
+			answer <- v
+		}()
+		return answer
+	}
+	first := ask()
+	<-held
+	if err := c.Invalidate(t.Context(), "a:1"); err != nil {
+		t.Fatal(err)
+	}
+	loaded, proceed := make(chan struct{}), make(chan struct{})
+	src.hook(nil, func(string) { close(loaded); <-proceed })
+	second := ask()
+	<-loaded
+	src.hook(func(context.Context, string) error { return errSource }, nil)
+	close(goOn)
+	<-first
+	src.hook(nil, nil)
+	src.change()
+	if err := r.Invalidate(t.Context(), Tagged("a")); err != nil {
+		t.Fatal(err)
+	}
+	third := ask()
+	servertest.Eventually(t, 5*time.Second, func() bool { return c.Stats().Gets == 3 }, "the third caller")
+	close(proceed)
+	if v := <-second; v != "a:1@0" {
+		t.Errorf("the caller from before = %q, want a:1@0", v)
+	}
+	if v := <-third; v != "a:1@1" {
+		t.Errorf("the caller from after = %q, want a:1@1", v)
+	}
+}
+
+// A list may have more keys than a script can pass on at once.
+func TestLargeTag(t *testing.T) {
+	t.Parallel()
+	const n = 10_000
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	l := r.current.Load().remote.(*link)
+	tag := r.tagKey("t")
+	fill := `for i = 1, ARGV[1] do
+		redis.call('SET', KEYS[1] .. i, 'x', 'PX', 60000)
+		redis.call('ZADD', KEYS[2], '+inf', KEYS[1] .. i)
+	end`
+	err := l.client.Do(t.Context(), l.client.B().Eval().Script(fill).Numkeys(2).Key(r.opts.Prefix+"k", tag).Arg(fmt.Sprint(n)).Build()).Error()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		t.Fatal(err)
+	}
+	if err := r.Invalidate(t.Context(), Tagged("t")); err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{1, 999, 1000, 1001, 8000, n} {
+		if held, _, err := l.read(t.Context(), place{key: fmt.Sprint(r.opts.Prefix, "k", i)}); held != nil || err != nil {
+			t.Errorf("key %d holds %q, %v, want nothing", i, held, err)
+		}
+	}
+	if held, err := l.client.Do(t.Context(), l.client.B().Exists().Key(tag).Build()).AsInt64(); held != 0 || err != nil {
+		t.Errorf("the list is still there: %d, %v", held, err)
+	}
+}
+
+// The list of a tag lives as long as the longest-lived key on it, and drops
+// those that have ended.
+func TestListOfTag(t *testing.T) {
+	t.Parallel()
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	l := r.current.Load().remote.(*link)
+	tag := r.tagKey("t")
+	at := func(key string) place { return place{key: r.opts.Prefix + key, tag: tag} }
+	lives := func() time.Duration {
+		t.Helper()
+		ms, err := l.client.Do(t.Context(), l.client.B().Pttl().Key(tag).Build()).AsInt64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(ms) * time.Millisecond
+	}
+	set := func(key string, ttl time.Duration) {
+		t.Helper()
+		if _, err := l.setIfAbsent(t.Context(), at(key), []byte("lease"), ttl); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("long", time.Minute)
+	set("short", minTTL)
+	if d := lives(); d < 50*time.Second || d > time.Minute {
+		t.Errorf("the list lives for %v, want a minute", d)
+	}
+	if ok, err := l.swap(t.Context(), at("long"), []byte("lease"), []byte("value"), time.Hour); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	if d := lives(); d < 50*time.Minute || d > time.Hour {
+		t.Errorf("after the fill the list lives for %v, want an hour", d)
+	}
+	servertest.Eventually(t, 5*time.Second, func() bool {
+		set("another", time.Minute)
+		keys, err := l.client.Do(t.Context(), l.client.B().Zrange().Key(tag).Min("0").Max("-1").Build()).AsStrSlice()
+		_, _ = l.drop(t.Context(), at("another"), []byte("lease"))
+		return err == nil && len(keys) == 2
+	}, "what has ended to be dropped")
+	// At a plain place another program's value may have any time to live.
+	plain := at("theirs")
+	plain.plain = true
+	for _, px := range []string{"PX 7200000", "PX 1000", ""} {
+		args := strings.Fields("SET " + plain.key + " {} " + px)
+		if err := l.client.Do(t.Context(), l.client.B().Arbitrary(args...).Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+		_, left, err := l.read(t.Context(), plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch d := lives(); {
+		case px == "" && (d != -time.Millisecond || left != forever):
+			t.Errorf("with an endless value, which has %v, the list lives for %v, want both endless", left, d)
+		case px != "" && (d < 110*time.Minute || d > 2*time.Hour):
+			t.Errorf("with %s the list lives for %v, want two hours", px, d)
+		}
+	}
+}
+
+// What another program has put in place of a list holds up nobody.
+func TestNoList(t *testing.T) {
+	t.Parallel()
+	src := new(source)
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	c := newPages(t, r, src)
+	l := r.current.Load().remote.(*link)
+	spoil := func() {
+		t.Helper()
+		if err := l.client.Do(t.Context(), l.client.B().Set().Key(r.tagKey("a")).Value("no list").Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spoil()
+	get(t, c, "a:1", "a:1@0")
+	if st := c.Stats(); st.RedisErrors != 0 {
+		t.Errorf("%d errors, want none", st.RedisErrors)
+	}
+	spoil()
+	src.change()
+	if err := r.Invalidate(t.Context(), Tagged("a")); err != nil {
+		t.Errorf("Invalidate = %v", err)
+	}
+	get(t, c, "a:1", "a:1@1")
+}
+
+// A key that begins like those of this package is another key.
+func TestReservedKeys(t *testing.T) {
+	t.Parallel()
+	src := new(source)
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	another := dial(t, RedisOptions{Prefix: r.opts.Prefix})
+	c, d := newCache(t, r, src, Options{}), newCache(t, another, src, Options{})
+	for _, key := range []string{"tiered:state", "tiered:tag:a", "tiered:purge", "tiered:key:x"} {
+		get(t, c, key, key+"@0")
+		get(t, d, key, key+"@0")
+		src.change()
+		if err := c.Invalidate(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		get(t, c, key, key+"@1")
+		sees(t, d, key, key+"@1")
+		src.version.Store(0)
+	}
+	if st := d.Stats(); st.RedisHits == 0 {
+		t.Error("nothing was found in Redis")
+	}
+}
+
+// While an invalidation is on its way, this node has obeyed it.
+func TestInvalidateBeginsHere(t *testing.T) {
+	t.Parallel()
+	src := new(source)
+	r := dial(t, RedisOptions{Prefix: newPrefix(t)})
+	c := newCache(t, r, src, Options{})
+	get(t, c, "k", "k@0")
+	intercept(r, &gate{beforeInvalidate: func() {
+		if n := c.tickets.len(); n != 0 {
+			t.Errorf("%d entries are left", n)
+		}
+	}})
+	if err := c.Invalidate(t.Context(), "k"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// When Redis loses the list during a load, the fill fails, and nobody waits for
+// it.
+func TestListLostDuringLoad(t *testing.T) {
+	t.Parallel()
+	for _, plainJSON := range []bool{false, true} {
+		t.Run(fmt.Sprintf("PlainJSON=%v", plainJSON), func(t *testing.T) {
+			t.Parallel()
+			src, prefix := new(source), newPrefix(t)
+			ra, rb := dial(t, RedisOptions{Prefix: prefix}), dial(t, RedisOptions{Prefix: prefix})
+			o := Options{PlainJSON: plainJSON, WaitForFill: time.Minute}
+			a, b := newCacheOf(t, ra, pages, src, o), newCacheOf(t, rb, pages, src, o)
+			loaded, proceed := make(chan struct{}), make(chan struct{})
+			src.hook(nil, func(string) { close(loaded); <-proceed })
+			first, second := make(chan string, 1), make(chan string, 1)
+			go func() { v, _ := a.Get(context.Background(), "a:1"); first <- v }()
+			<-loaded
+			src.hook(nil, nil)
+			go func() { v, _ := b.Get(context.Background(), "a:1"); second <- v }()
+			servertest.Eventually(t, 5*time.Second, func() bool { return b.Stats().Waits > 0 }, "the other node to wait")
+			forgetTag(t, ra.current.Load().remote, ra.tagKey("a"))
+			close(proceed)
+			<-first
+			select {
+			case v := <-second:
+				if v != "a:1@0" {
+					t.Errorf("Get = %q, want a:1@0", v)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("the other node waits for a fill that does not come")
+			}
+		})
+	}
+}
+
 // The index of tags has what tickets have, and nothing else.
 func TestTagIndex(t *testing.T) {
 	t.Parallel()
@@ -259,7 +518,7 @@ func TestTagIndex(t *testing.T) {
 	tk.open(place{key: "3"}, s)
 	want := func(keys ...string) {
 		t.Helper()
-		got := tk.bearers("t")
+		got := tk.tags.invalidate("t")
 		slices.Sort(got)
 		if !slices.Equal(got, keys) {
 			t.Errorf("bearers = %q, want %q", got, keys)

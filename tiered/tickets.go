@@ -34,10 +34,20 @@ type entry[V any] struct {
 	// Written before commit, read-only afterwards.
 	value  V
 	absent bool
+	alone  bool // Redis was not asked: it expires within MaxStale, and needs no lease
 
 	// Guarded by the mu of its shard.
 	echoes bool          // the next push is the echo of this node's own write
 	voided chan struct{} // made for one who waits
+}
+
+// answer returns what a live entry says.
+func (e *entry[V]) answer() (V, error) {
+	if e.absent {
+		var zero V
+		return zero, ErrNotFound
+	}
+	return e.value, nil
 }
 
 // tickets finds the one entry that answers for a Redis key: the latest ticket,
@@ -78,15 +88,12 @@ func (t *tickets[V]) open(at place, s *session) *entry[V] {
 	if old := sh.entries[at.key]; old != nil {
 		old.expires.Store(0)
 		e.voided = old.voided
-	} else {
-		t.tags.add(at)
+		t.tags.remove(old.at)
 	}
+	t.tags.add(at)
 	sh.entries[at.key] = e
 	return e
 }
-
-// bearers returns the keys of all entries that bear the tag with that key.
-func (t *tickets[V]) bearers(tag string) []string { return t.tags.bearers(tag) }
 
 // commit makes a ticket a live entry until the monotonic time expires, and
 // reports whether it did: a voided ticket stays void.
@@ -94,7 +101,7 @@ func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[e.at.key] != e {
+	if sh.entries[e.at.key] != e && !broken("ticket") {
 		return false
 	}
 	e.echoes = false

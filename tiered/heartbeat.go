@@ -1,0 +1,136 @@
+package tiered
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A pulse renews the freshness lease of a link's sessions. Several times per
+// MaxStale the node publishes a tick to a channel that only this link hears.
+// Redis sends the tick behind every push and purge that came before it, and
+// the link handles what arrives in that order. So when a tick is heard, this
+// node knows all changes up to the moment at which the tick was sent.
+//
+// A tick also carries what Redis has under the key of the state at that moment:
+// the number of the latest purge, so that a lost one is noticed even if no
+// other follows, and the life of the server (see link.claim).
+//
+// Only the goroutine that reads the connection uses what is not marked
+// otherwise.
+type pulse struct {
+	channel string        // of the ticks; never changed
+	first   chan struct{} // closed when the first tick was heard
+	lease   atomic.Int64  // the monotonic time up to which the last one renewed the lease
+	purges  uint64        // the number of the latest purge
+	heard   bool          // any tick; before that, purges is not known
+}
+
+// beatsPerLease ticks are sent per MaxStale: one that is late by a few does not
+// end the lease.
+const beatsPerLease = 5
+
+func newPulse(r *Redis) pulse {
+	return pulse{
+		channel: r.opts.Prefix + reserved + "tick:" + newToken(),
+		first:   make(chan struct{}),
+	}
+}
+
+// Redis forgets the state when it is flushed, or under memory pressure. It
+// gets back the life that this link knows: the server is the same, and has
+// less than before, nothing more.
+//
+// HDEL is there because it is a write that takes no memory: after it, a server
+// whose memory is full allows those that do.
+const tickScript = `
+local state = redis.call('HMGET', KEYS[1], 'purges', 'life')
+if not state[2] then
+  redis.call('HDEL', KEYS[1], 'life')
+  redis.call('HSET', KEYS[1], 'life', ARGV[3])
+  state[2] = ARGV[3]
+end
+return redis.call('PUBLISH', ARGV[1], ARGV[2] .. (state[1] or '0') .. ' ' .. state[2])`
+
+// heartbeat sends ticks until ctx ends.
+func (l *link) heartbeat(ctx context.Context) {
+	ticker := time.NewTicker(l.redis.opts.MaxStale / beatsPerLease)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			// What came of it, the tick itself will tell.
+			_ = l.beat(ctx)
+		}
+	}
+}
+
+// beat sends one tick. It does not wait for room among the commands in flight:
+// a node that is short of it needs its lease all the more.
+func (l *link) beat(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.redis.opts.MaxStale)
+	defer cancel()
+	var sent [8]byte
+	binary.BigEndian.PutUint64(sent[:], uint64(l.redis.clock.now()))
+	return l.client.Do(ctx, l.client.B().Eval().Script(tickScript).Numkeys(1).Key(l.redis.stateKey()).
+		Arg(l.pulse.channel, string(sent[:]), l.claimed).Build()).Error()
+}
+
+// A tick is what comes back of a beat.
+type tick struct {
+	sent   int64 // monotonic time
+	purges uint64
+	life   string
+}
+
+var errBadTick = errors.New("tiered: not a tick")
+
+func decodeTick(m string) (tick, error) {
+	if len(m) < 8 {
+		return tick{}, errBadTick
+	}
+	number, life, ok := strings.Cut(m[8:], " ")
+	purges, err := strconv.ParseUint(number, 10, 64)
+	sent := int64(binary.BigEndian.Uint64([]byte(m[:8])))
+	if !ok || err != nil || sent <= 0 {
+		return tick{}, errBadTick
+	}
+	return tick{sent, purges, life}, nil
+}
+
+// onTick renews the lease, if nothing is missing of what came before.
+func (l *link) onTick(message string) {
+	t, err := decodeTick(message)
+	if err != nil || t.life != l.claimed {
+		l.line.hangUp() // this is not the server that this link was made to
+		return
+	}
+	p := &l.pulse
+	lost := p.heard && t.purges != p.purges && !broken("sequence")
+	p.purges = t.purges
+	if lost {
+		l.redis.restart(l, errGap)
+	}
+	p.lease.Store(after(t.sent, l.redis.opts.MaxStale))
+	l.redis.renew(l)
+	if !p.heard {
+		p.heard = true
+		close(p.first)
+	}
+}
+
+var errGap = errors.New("a purge was lost")
+
+// follows notes the number of a purge and reports whether none was lost before
+// it.
+func (p *pulse) follows(number uint64) bool {
+	next := p.purges + 1
+	p.purges = number
+	return !p.heard || number == next || broken("sequence")
+}

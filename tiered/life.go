@@ -1,0 +1,83 @@
+package tiered
+
+import (
+	"context"
+	"crypto/rand"
+	"hash/fnv"
+	"slices"
+	"strings"
+)
+
+// What Redis holds may be older than what it was told to forget: after a
+// restart from a snapshot, or when a replica takes over that had not heard of
+// every delete. So each frame names the life of the server that it was written
+// in, and those of other lives are misses.
+//
+// A life is a text under a key in Redis itself: the run id of the server and
+// something random. Whoever connects and finds the run id of another server
+// there begins a new life. The random part is for a server that was replaced
+// and later put back, without a restart: it may still hold what was deleted on
+// its stand-in. A node that was connected to the stand-in has left the first
+// life and does not go back to it; it begins another, and the ticks of the
+// others tell them. (If no node noticed the stand-in, nobody deleted anything
+// there.)
+
+// claimScript returns the life of the server, a new one if need be.
+var claimScript = newScript(`
+local life = redis.call('HGET', KEYS[1], 'life')
+local good = life and string.sub(life, 1, #ARGV[1]) == ARGV[1]
+for i = 3, #ARGV do good = good and life ~= ARGV[i] end
+if good then return life end
+redis.call('HDEL', KEYS[1], 'life') -- see tickScript
+redis.call('HSET', KEYS[1], 'life', ARGV[2])
+return ARGV[2]`)
+
+// claim finds out in which life of the server this link is.
+func (l *link) claim(ctx context.Context) error {
+	info, err := l.client.Do(ctx, l.client.B().Info().Section("server").Build()).ToString()
+	if err != nil {
+		if !isReply(err) {
+			return err
+		}
+		l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
+			"err", discreet(err))
+	}
+	server := runID(info) + ":"
+	args := append([]string{server, server + newToken()}, l.redis.left...)
+	l.claimed, err = l.client.Do(ctx, l.client.B().Eval().Script(claimScript.body).Numkeys(1).Key(l.redis.stateKey()).
+		Arg(args...).Build()).ToString()
+	l.life = lifeOf(l.claimed)
+	return err
+}
+
+// maxLives bounds the lives that a node remembers to have left.
+const maxLives = 32
+
+// settleIn notes the life of the link that is about to be used. Only supervise
+// calls it.
+func (r *Redis) settleIn(life string) {
+	if r.life != "" && r.life != life && !slices.Contains(r.left, r.life) {
+		r.left = append(r.left, r.life)
+		r.left = r.left[max(0, len(r.left)-maxLives):]
+	}
+	r.life = life
+}
+
+// newToken returns a text that no other call returns.
+func newToken() string { return rand.Text() }
+
+func runID(info string) string {
+	for line := range strings.Lines(info) {
+		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
+			return strings.TrimSpace(id)
+		}
+	}
+	return ""
+}
+
+// lifeOf shortens a life. Never 0: that means unknown.
+func lifeOf(life string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(life))
+	return max(h.Sum64(), 1)
+}
