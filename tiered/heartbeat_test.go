@@ -47,8 +47,8 @@ type wire struct {
 
 	mu     sync.Mutex
 	addr   string
-	cut    context.CancelFunc // of the connections to addr
-	lead   func(addr string)
+	ctx    context.Context // of the connections to addr
+	cut    context.CancelFunc
 	silent chan struct{} // closed when it may speak again; nil: it speaks
 }
 
@@ -60,14 +60,6 @@ func newWire(t *testing.T, addr string) *wire {
 	}
 	w := &wire{url: "redis://" + ln.Addr().String(), cut: func() {}}
 	var work sync.WaitGroup
-	var ctx context.Context
-	w.lead = func(addr string) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.cut()
-		w.addr = addr
-		ctx, w.cut = context.WithCancel(context.Background())
-	}
 	w.lead(addr)
 	work.Go(func() {
 		for {
@@ -76,7 +68,7 @@ func newWire(t *testing.T, addr string) *wire {
 				return
 			}
 			w.mu.Lock()
-			addr, ctx := w.addr, ctx
+			addr, ctx := w.addr, w.ctx
 			w.mu.Unlock()
 			far, err := net.Dial("tcp", addr)
 			if err != nil {
@@ -124,6 +116,15 @@ func (w *wire) carry(ctx context.Context, to io.Writer, from io.Reader) {
 			return
 		}
 	}
+}
+
+// lead cuts the connections; those made from now on are to addr.
+func (w *wire) lead(addr string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cut()
+	w.addr = addr
+	w.ctx, w.cut = context.WithCancel(context.Background())
 }
 
 func (w *wire) silence() {

@@ -19,25 +19,15 @@ type check struct {
 
 // runChecks asks nodes and database, after the traffic, and judges.
 func runChecks(ctx context.Context, f *fleet, l *ledger, s *store) ([]check, error) {
-	leads, err := s.rows(ctx, "leads")
+	stored, err := s.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	organizations, err := s.rows(ctx, "organizations")
+	compared, differences, err := compareAll(ctx, f, questions(l, stored))
 	if err != nil {
 		return nil, err
 	}
-	compared, differences, err := compareAll(ctx, f, questions(l), map[string]map[string]row{
-		"/lead": leads, "/organization": organizations,
-	})
-	if err != nil {
-		return nil, err
-	}
-	leadCounts, err := s.leadCounts(ctx)
-	if err != nil {
-		return nil, err
-	}
-	messageCounts, err := s.messageCounts(ctx)
+	briefed, oldNames, err := compareAll(ctx, f, calls(l, stored))
 	if err != nil {
 		return nil, err
 	}
@@ -46,29 +36,34 @@ func runChecks(ctx context.Context, f *fleet, l *ledger, s *store) ([]check, err
 		checkErrors(t),
 		checkTraffic(t),
 		checkAnswers(compared, differences),
-		checkLeads(l.customers(), leadCounts),
-		checkMessages(l.sentMessages(), messageCounts),
+		checkNames(briefed, oldNames, t.updates),
+		checkLeads(l.customers(), stored.leadCounts),
+		checkMessages(l.sentMessages(), stored.messageCounts),
 		checkUpdates(t.updates, len(f.nodes)),
 	}, nil
 }
 
 func checkErrors(t tally) check {
-	c := check{Name: "no errors", OK: t.errorCount() == 0 && t.requests() > 0}
-	c.Detail = fmt.Sprintf("%s requests", count(t.requests()))
+	c := check{Name: "no errors", OK: t.errorCount() == 0 && t.requestCount() > 0}
+	c.Detail = fmt.Sprintf("%s requests", count(t.requestCount()))
 	if len(t.errors) > 0 {
-		var kinds []string
-		for _, kind := range slices.Sorted(maps.Keys(t.errors)) {
-			kinds = append(kinds, fmt.Sprintf("%s × %s", count(t.errors[kind]), kind))
-		}
-		c.Detail = strings.Join(kinds, ", ")
+		c.Detail = byKind(t.errors)
 	}
 	return c
 }
 
+func byKind(counts map[string]int) string {
+	var kinds []string
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		kinds = append(kinds, fmt.Sprintf("%s × %s", count(counts[kind]), kind))
+	}
+	return strings.Join(kinds, ", ")
+}
+
 func checkTraffic(t tally) check {
 	c := check{Name: "one lead per phone and organization in every answer"}
-	c.OK = t.twoLeads+t.wrongOrg == 0 && t.answered > 0
-	c.Detail = fmt.Sprintf("%s answers", count(t.answered+t.reads))
+	c.OK = t.twoLeads+t.wrongOrg == 0 && t.answers > 0
+	c.Detail = fmt.Sprintf("%s answers of all endpoints", count(t.answers))
 	if t.twoLeads+t.wrongOrg > 0 {
 		c.Detail = fmt.Sprintf("%s with another lead, %s with another organization",
 			count(t.twoLeads), count(t.wrongOrg))
@@ -82,16 +77,26 @@ func checkAnswers(compared int, differences map[string]int) check {
 	c := check{Name: "answers equal to the database", OK: len(differences) == 0 && compared > 0}
 	c.Detail = fmt.Sprintf("%s answers, field by field", count(compared))
 	if len(differences) > 0 {
-		var fields []string
-		for _, field := range slices.Sorted(maps.Keys(differences)) {
-			fields = append(fields, fmt.Sprintf("%s × %s", count(differences[field]), field))
-		}
-		c.Detail += "; different: " + strings.Join(fields, ", ")
+		c.Detail += "; different: " + byKind(differences)
 	}
 	return c
 }
 
-// checkLeads compares for whom messages were sent with the leads in the
+// checkNames judges phone calls to every node, after the traffic, of leads
+// that were renamed, and those on the writer's node right after each update.
+func checkNames(briefed int, outdated map[string]int, u updateCount) check {
+	c := check{Name: "calls after an update say the new name", OK: len(outdated) == 0 && u.OldNames == 0 && briefed > 0}
+	c.Detail = fmt.Sprintf("%s calls: variables, greeting, context", count(briefed+u.Updates))
+	if u.OldNames > 0 {
+		c.Detail += fmt.Sprintf("; old: %s at once", count(u.OldNames))
+	}
+	if len(outdated) > 0 {
+		c.Detail += "; old in the end: " + byKind(outdated)
+	}
+	return c
+}
+
+// checkLeads compares who wrote or phoned with the leads in the
 // database.
 func checkLeads(sent map[customer]bool, stored map[customer]int) check {
 	var missing, twice, unknown int
@@ -111,30 +116,31 @@ func checkLeads(sent map[customer]bool, stored map[customer]int) check {
 	c := check{Name: "each lead created exactly once", OK: missing+twice+unknown == 0 && len(stored) > 0}
 	c.Detail = fmt.Sprintf("%s leads", count(len(stored)))
 	if missing+twice+unknown > 0 {
-		c.Detail = fmt.Sprintf("%s missing, %s more than once, %s for no one who wrote",
+		c.Detail = fmt.Sprintf("%s missing, %s more than once, %s for no one who wrote or phoned",
 			count(missing), count(twice), count(unknown))
 	}
 	return c
 }
 
 // checkMessages compares the messages sent, true for an answered one, with
-// those in the database. One without an answer may be there once or not.
-func checkMessages(sent map[string]bool, stored map[string]int) check {
+// those in the database, each with the customer who sent it. One without an
+// answer may be there once or not.
+func checkMessages(sent map[message]bool, stored map[message]int) check {
 	var missing, twice, unknown int
-	for id, answered := range sent {
-		if answered && stored[id] == 0 {
+	for m, answered := range sent {
+		if answered && stored[m] == 0 {
 			missing++
 		}
 	}
-	for id, n := range stored {
+	for m, n := range stored {
 		if n > 1 {
 			twice++
 		}
-		if _, ok := sent[id]; !ok {
+		if _, ok := sent[m]; !ok {
 			unknown++
 		}
 	}
-	c := check{Name: "every message stored once", OK: missing+twice+unknown == 0 && len(stored) > 0}
+	c := check{Name: "every message stored once, for its sender", OK: missing+twice+unknown == 0 && len(stored) > 0}
 	c.Detail = fmt.Sprintf("%s messages", count(len(stored)))
 	if missing+twice+unknown > 0 {
 		c.Detail = fmt.Sprintf("%s missing, %s more than once, %s never sent",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,91 +10,131 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// A question asks every node for one row.
-type question struct {
-	path string // /lead or /organization
-	ask  string // path with its query
-	id   string // of the row that must be the answer
-}
+// A question asks one node for something that the database has too. It
+// returns what was different, or "".
+type question func(ctx context.Context, f *fleet, n *child) (different string, err error)
 
-// questions returns one for every lead and every number seen in the traffic.
-func questions(l *ledger) []question {
+// questions returns one for every lead and every number seen in the traffic,
+// and one for the last messages of each lead.
+func questions(l *ledger, s snapshot) []question {
 	var all []question
 	for _, lead := range l.knownLeads() {
-		all = append(all, question{"/lead", leadPath("/lead", lead.customer, nil), lead.id})
+		all = append(all,
+			equals("lead", leadPath("/lead", lead.customer, nil), s.leads[lead.id]),
+			equals("conversations", historyPath(lead.id), s.messages[lead.id]...))
 	}
 	for number, id := range l.seenNumbers() {
-		all = append(all, question{"/organization", "/organization?" + url.Values{"number": {number}}.Encode(), id})
+		path := "/organization?" + url.Values{"number": {number}}.Encode()
+		all = append(all, equals("organization", path, s.organizations[id]))
 	}
 	return all
 }
 
-// compareAll puts every question to every node and compares with the rows, by
-// path and id. It returns how many answers it compared, and how often each
-// field was different.
-func compareAll(ctx context.Context, f *fleet, ask []question, rows map[string]map[string]row) (int, map[string]int, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var mu sync.Mutex
-	differences := make(map[string]int)
-	next := make(chan question)
-	var wg sync.WaitGroup
-	for range 8 { // keeps two processors busy
-		wg.Go(func() {
-			for q := range next {
-				for _, n := range f.nodes {
-					field, err := compareOne(ctx, f, n, q, rows[q.path][q.id])
-					if err != nil {
-						cancel(err)
-					}
-					if field != "" {
-						mu.Lock()
-						differences[field]++
-						mu.Unlock()
-					}
-				}
+// calls returns a phone call of every lead that has a name: the agent must be
+// told that name, and say it.
+func calls(l *ledger, s snapshot) []question {
+	var all []question
+	for _, lead := range l.knownLeads() {
+		name, _ := s.leads[lead.id]["customer_name"].(string)
+		if name == "" {
+			continue
+		}
+		all = append(all, func(ctx context.Context, f *fleet, n *child) (string, error) {
+			k := newCall("CA"+rand.Text(), lead.customer, l.organization(lead.organization))
+			b, _, err := f.brief(ctx, n, k)
+			if err != nil {
+				return "", fmt.Errorf("phone call: %w", bare(err))
 			}
+			return b.outdated(name), nil
 		})
 	}
-feed:
+	return all
+}
+
+// compareAll puts every question to every node. It returns how many answers it
+// compared, and how often each difference was found.
+func compareAll(ctx context.Context, f *fleet, ask []question) (int, map[string]int, error) {
+	var mu sync.Mutex
+	differences := make(map[string]int)
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(8) // keeps two processors busy
 	for _, q := range ask {
-		select {
-		case next <- q:
-		case <-ctx.Done():
-			break feed
+		for _, n := range f.nodes {
+			workers.Go(func() error {
+				different, err := q(ctx, f, n)
+				if err != nil {
+					return fmt.Errorf("node %d: %w", n.index, err)
+				}
+				if different != "" {
+					mu.Lock()
+					differences[different]++
+					mu.Unlock()
+				}
+				return nil
+			})
 		}
 	}
-	close(next)
-	wg.Wait()
-	return len(ask) * len(f.nodes), differences, context.Cause(ctx)
+	err := workers.Wait()
+	return len(ask) * len(f.nodes), differences, err
 }
 
-// compareOne returns the first field of n's answer that is not as in want.
-func compareOne(ctx context.Context, f *fleet, n *child, q question, want row) (string, error) {
-	var got row
-	status, err := f.getJSON(ctx, n, q.ask, &got)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("node %d: GET %s: %w", n.index, q.path, err)
-	case status == http.StatusNotFound || want == nil:
-		return strings.TrimPrefix(q.path, "/") + " itself", nil
-	case status != http.StatusOK:
-		return "", fmt.Errorf("node %d: GET %s: status %d", n.index, q.path, status)
+// equals asks for a path whose answer must be the rows: one as an object, or
+// any number as an array.
+func equals(what, path string, want ...row) question {
+	return func(ctx context.Context, f *fleet, n *child) (string, error) {
+		var got any
+		status, err := f.getJSON(ctx, n, path, &got)
+		switch {
+		case err != nil:
+			return "", fmt.Errorf("read of %s: %w", what, err)
+		case status != http.StatusOK && status != http.StatusNotFound:
+			return "", fmt.Errorf("read of %s: status %d", what, status)
+		}
+		if different := difference(want, list(got)); different != "" {
+			return what + different, nil
+		}
+		return "", nil
 	}
-	if field := difference(want, got); field != "" {
-		return strings.TrimPrefix(q.path, "/") + "." + field, nil
-	}
-	return "", nil
 }
 
-// difference returns a field in which a node's answer is not equal to the row
-// of the database, or "".
-func difference(want, got row) string {
+// list returns the objects of an answer, one or an array of them.
+func list(answer any) []row {
+	switch v := answer.(type) {
+	case row:
+		return []row{v}
+	case []any:
+		objects := make([]row, len(v))
+		for i := range v {
+			objects[i], _ = v[i].(row) // nil for what is no object: equal to no row
+		}
+		return objects
+	default:
+		return nil
+	}
+}
+
+// difference tells in which field a node's answer is not equal to the rows of
+// the database, or returns "".
+func difference(want, got []row) string {
+	if len(want) != len(got) {
+		return " itself"
+	}
+	for i := range want {
+		if field := differentField(want[i], got[i]); field != "" {
+			return "." + field
+		}
+	}
+	return ""
+}
+
+// differentField returns the first field in which two rows differ, or "".
+func differentField(want, got row) string {
 	fields := slices.Sorted(maps.Keys(want))
 	for field := range got {
 		if _, ok := want[field]; !ok {

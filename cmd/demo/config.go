@@ -15,7 +15,7 @@ import (
 	"github.com/redis/rueidis"
 )
 
-const usage = `demo runs a fleet of SMS servers on one Redis and one Postgres and checks the cache.
+const usage = `demo runs a fleet of servers for texts and calls and checks their two-tier cache.
 
   -nodes N           processes in the fleet, 1 to 16 (default 3)
   -duration D        how long the traffic lasts, 1s to 1h (default 15s)

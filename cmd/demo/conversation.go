@@ -2,74 +2,77 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"time"
-
-	"github.com/coder/websocket"
 )
 
-// A conversation is one WebSocket connection to a node.
-type conversation struct {
-	*traffic
-	conn *websocket.Conn
+// converse holds one conversation of someone with an organization, one time in
+// four by phone, else by texts on the line or as webhooks of their carrier's.
+// It ends early when something fails.
+func (t *traffic) converse(ctx context.Context, l *line) {
+	if rand.N(4) == 0 {
+		t.talk(ctx)
+	} else {
+		t.write(ctx, l)
+	}
 }
 
-func (t *traffic) dial(ctx context.Context, n *child) (conversation, error) {
-	ctx, cancel := context.WithTimeout(ctx, clientTimeout)
-	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+n.addr+"/ws/sms", nil)
-	return conversation{t, conn}, err
+// talk lets someone phone several times, to whichever node, as people do who
+// are put off. Every other time a colleague reads what was written so far.
+func (t *traffic) talk(ctx context.Context) {
+	from, to := t.correspondents(t.ledger.anyone)
+	if rand.N(20) == 0 {
+		from.phone = "" // withheld
+	}
+	for range 2 + rand.N(5) {
+		if _, ok := t.phone(ctx, t.anyNode(), from, to); !ok || !t.pause(think()) {
+			return
+		}
+		if from.phone != "" && rand.N(2) == 0 {
+			t.readHistory(ctx, t.anyNode(), from)
+		}
+		if !t.pause(think()) {
+			return
+		}
+	}
 }
 
-func (c conversation) close() { c.conn.Close(websocket.StatusNormalClosure, "") }
-
-// send sends one message and returns the answer. It reports whether that was a
-// good one, so that the conversation can go on.
-func (c conversation) send(ctx context.Context, from customer, to organization) (answer, bool) {
-	m := inbound{
-		ID:   fmt.Sprintf("m%d", c.ids.Add(1)),
-		From: written(from.phone),
-		To:   to.dialled(),
-		Body: "Is the blue one still in stock?",
+// write lets someone write several texts. Now and then the lead is read, and
+// the last messages.
+func (t *traffic) write(ctx context.Context, l *line) {
+	from, to := t.correspondents(t.ledger.popular)
+	send := func() bool { _, ok := t.text(ctx, l, from, to); return ok }
+	if rand.N(4) == 0 {
+		send = func() bool { return t.textByWebhook(ctx, t.anyNode(), from, to) }
 	}
-	a, ok := c.deliver(ctx, from, m)
-	if ok && rand.N(50) == 0 {
-		// Carriers deliver a message again when they are not sure.
-		_, ok = c.deliver(ctx, from, m)
+	for range 2 + rand.N(7) {
+		if !send() || !t.pause(think()) {
+			return
+		}
+		switch rand.N(10) {
+		case 0, 1, 2:
+			t.read(ctx, t.anyNode(), from)
+		case 3:
+			t.readHistory(ctx, t.anyNode(), from)
+		}
 	}
-	return a, ok
 }
 
-func (c conversation) deliver(ctx context.Context, from customer, m inbound) (answer, bool) {
-	c.ledger.sending(from, m)
-	limited, cancel := context.WithTimeout(ctx, clientTimeout)
-	defer cancel()
-	started := time.Now()
-	a, err := c.exchange(limited, m)
-	if err != nil {
-		c.failed(ctx, "message", err)
-		return answer{}, false
+// correspondents picks who turns to which number: one time in four someone
+// new, else whom known returns.
+func (t *traffic) correspondents(known func() (knownLead, bool)) (customer, organization) {
+	if rand.N(4) > 0 {
+		if k, ok := known(); ok {
+			return k.customer, t.ledger.organization(k.organization)
+		}
 	}
-	c.ledger.answered(from, m, a, time.Since(started))
-	return a, a.Error == ""
+	return t.stranger()
 }
 
-func (c conversation) exchange(ctx context.Context, m inbound) (answer, error) {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return answer{}, err
-	}
-	if err := c.conn.Write(ctx, websocket.MessageText, data); err != nil {
-		return answer{}, err
-	}
-	_, data, err = c.conn.Read(ctx)
-	if err != nil {
-		return answer{}, err
-	}
-	var a answer
-	return a, json.Unmarshal(data, &a)
+// stranger returns someone who has never written or phoned.
+func (t *traffic) stranger() (customer, organization) {
+	o := t.ledger.organizations[rand.N(len(t.ledger.organizations))]
+	return customer{t.ledger.newPhone(), o.id}, o
 }
 
 // written returns a normalized phone in one of the ways in which carriers and

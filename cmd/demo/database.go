@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -121,7 +120,11 @@ func (s *store) seed(ctx context.Context) ([]organization, error) {
 	for _, o := range organizations {
 		batch.Queue(`INSERT INTO organizations (id, name, phone_number, settings) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name, phone_number = excluded.phone_number`,
-			o.id, o.name, o.number, map[string]any{"location": o.name})
+			o.id, o.name, o.number, map[string]any{
+				"location":       o.name,
+				"business_hours": map[string]any{"monday": "closed", "saturday": "10:00 to 16:00"},
+				"services":       []string{"repairs", "rentals"},
+			})
 	}
 	if err := s.conn.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("seed: %w", err)
@@ -132,67 +135,4 @@ func (s *store) seed(ctx context.Context) ([]organization, error) {
 var towns = []string{
 	"Abbotsford", "Burnaby", "Chilliwack", "Delta", "Esquimalt", "Fernie", "Gibsons", "Hope", "Invermere", "Kelowna",
 	"Langley", "Merritt", "Nanaimo", "Oliver", "Penticton", "Quesnel", "Revelstoke", "Surrey", "Trail", "Victoria",
-}
-
-// A row is one database row as JSON, by column name.
-type row = map[string]any
-
-// rows returns every row of a table by id, as Postgres itself writes it.
-func (s *store) rows(ctx context.Context, table string) (map[string]row, error) {
-	all := make(map[string]row)
-	err := s.each(ctx, "SELECT id::text, to_jsonb(t) FROM "+pgx.Identifier{table}.Sanitize()+" t",
-		func(r pgx.CollectableRow) error {
-			var id string
-			var fields row
-			err := r.Scan(&id, &fields)
-			all[id] = fields
-			return err
-		})
-	return all, err
-}
-
-// leadCounts returns how many leads each customer has.
-func (s *store) leadCounts(ctx context.Context) (map[customer]int, error) {
-	counts := make(map[customer]int)
-	err := s.each(ctx, `SELECT organization_id::text, phone_number_normalized, count(*)
-		FROM leads GROUP BY organization_id, phone_number_normalized`,
-		func(r pgx.CollectableRow) error {
-			var c customer
-			var n int
-			err := r.Scan(&c.organization, &c.phone, &n)
-			counts[c] = n
-			return err
-		})
-	return counts, err
-}
-
-// messageCounts returns how often each message is stored, by the id that the
-// carrier gave it.
-func (s *store) messageCounts(ctx context.Context) (map[string]int, error) {
-	counts := make(map[string]int)
-	err := s.each(ctx, `SELECT coalesce(external_id, ''), count(*) FROM conversations GROUP BY 1`,
-		func(r pgx.CollectableRow) error {
-			var id string
-			var n int
-			err := r.Scan(&id, &n)
-			counts[id] = n
-			return err
-		})
-	return counts, err
-}
-
-func (s *store) each(ctx context.Context, sql string, visit func(pgx.CollectableRow) error) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	rows, err := s.conn.Query(ctx, sql)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := visit(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

@@ -23,8 +23,9 @@ const (
 
 // A fleet is the node processes and the client that talks to them.
 type fleet struct {
-	nodes  []*child
-	client *http.Client
+	nodes   []*child
+	client  *http.Client
+	secrets secrets
 }
 
 // A child is one node process.
@@ -46,7 +47,10 @@ func startFleet(ctx context.Context, n int, c nodeConfig, stderr io.Writer, canc
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
+	f := &fleet{
+		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
+		secrets: c.Secrets,
+	}
 	stderr = &syncWriter{w: stderr}
 	announced := make(chan error, n)
 	for i := range n {
@@ -107,6 +111,8 @@ func startNode(program string, c nodeConfig, stderr io.Writer) (*child, io.Reade
 	}
 	return node, stdout, nil
 }
+
+func (n *child) url(path string) string { return "http://" + n.addr + path }
 
 // await reads the announcement.
 func (n *child) await(lines io.Reader) error {
@@ -181,7 +187,7 @@ func (f *fleet) do(ctx context.Context, method string, n *child, path string, bo
 		}
 		content = bytes.NewReader(data)
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+n.addr+path, content)
+	request, err := http.NewRequestWithContext(ctx, method, n.url(path), content)
 	if err != nil {
 		return 0, bare(err)
 	}

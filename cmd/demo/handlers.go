@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"leadcache/leadsvc"
@@ -13,6 +14,11 @@ import (
 
 // leadKeyspace is the name of the lead cache in leadsvc's statistics.
 const leadKeyspace = "lead"
+
+const (
+	maxMessage  = 32 << 10         // bytes of a body
+	requestTime = 10 * time.Second // for look-ups and writes of one request
+)
 
 // getLead answers the lead of ?from= and ?org= through the cache.
 func (n *node) getLead(w http.ResponseWriter, r *http.Request) {
@@ -42,6 +48,23 @@ func (n *node) getOrganization(w http.ResponseWriter, r *http.Request) {
 	organization, err := n.service.OrganizationByPhone(traced, number)
 	w.Header().Set("Cache-Source", trace.Source().String())
 	n.respond(w, organization, err)
+}
+
+// getConversations answers the last ?limit= messages of ?lead=, the newest
+// last.
+func (n *node) getConversations(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestTime)
+	defer cancel()
+	q := r.URL.Query()
+	limit, err := strconv.Atoi(q.Get("limit"))
+	if err != nil || q.Get("lead") == "" {
+		n.respond(w, nil, badRequest("want ?lead= and a number in ?limit="))
+		return
+	}
+	traced, trace := tiered.WithTrace(ctx)
+	messages, err := n.service.Conversations(traced, q.Get("lead"), limit)
+	w.Header().Set("Cache-Source", trace.Source().String())
+	n.respond(w, messages, err)
 }
 
 // patchLead changes the fields of a lead that the JSON body names, null to

@@ -1,13 +1,16 @@
-// Command demo runs a fleet of SMS servers on one Redis and one Postgres,
-// sends them traffic, and tells what the two-tier cache did about it.
+// Command demo runs a fleet of servers for texts and phone calls on one Redis
+// and one Postgres, sends them traffic, and tells what the two-tier cache did
+// about it.
 //
 //	go run ./cmd/demo
 //
-// Each node is a process of its own. Conversations reach all of them over
-// WebSockets; an updater changes leads on one node while every other node
-// watches for the change. When the traffic ends, a table shows hits, loads
-// and latencies, and every promise is checked against the database itself:
-// the exit status is 0 only if all of them held.
+// Each node is a process of its own. Customers reach all of them over
+// WebSockets that several conversations share, by the webhook of Twilio and by
+// that of ElevenLabs, each signed with secrets of this run; an updater changes
+// leads on one node while every other node watches for the change. When the
+// traffic ends, a table shows hits, loads and latencies, and every promise is
+// checked against the database itself: the exit status is 0 only if all of
+// them held.
 //
 // REDIS_URL and DATABASE_URL name the servers to use; without them the demo
 // starts private ones. It works in a key prefix and a schema of its own and
@@ -15,9 +18,11 @@
 // Redis.
 //
 // The files: main, config, servers and database set the stage; node, handlers,
-// patch, texts, sockets and watch are one node; fleet, wire and output start
-// and stop them; traffic, conversation, updates and ledger are the customers;
-// checks and compare judge; stats, report, table and progress tell.
+// patch and watch are one node, and package inbound its doors to customers;
+// fleet, wire and output start and stop them; traffic, conversation, burst,
+// line, messages, calls, reads and updates are the customers, and endpoint and
+// webhook how they knock; ledger and tally are the account of it; checks,
+// snapshot and compare judge; stats, report, table, layout and progress tell.
 //
 // If this process is killed with SIGKILL, its nodes and private servers end
 // all the same. A given database then keeps the schema demo_…, and a given

@@ -38,8 +38,16 @@ func TestRun(t *testing.T) {
 		d := demo(t, nil, "-nodes", "2", "-duration", "2s", "-conversations", "40", "-report", file)
 		d.mustHold(t)
 		r := readReport(t, file)
-		if r.Nodes != 2 || !r.RedisEnabled || r.Requests.Messages == 0 || r.Requests.Reads == 0 || r.Requests.Updates == 0 {
-			t.Errorf("report = %+v, want 2 nodes with Redis, and messages, reads and updates", r)
+		if r.Nodes != 2 || !r.RedisEnabled || r.ColdCall.Count == 0 || r.WarmCall.Count == 0 {
+			t.Errorf("report = %+v, want 2 nodes with Redis, and calls cold and warm", r)
+		}
+		for _, e := range endpoints {
+			if r.Endpoints[e].Count == 0 || r.Endpoints[e].Count != r.Requests.ByEndpoint[e] {
+				t.Errorf("%s: %d requests, %d good answers, want as many, and some", e, r.Requests.ByEndpoint[e], r.Endpoints[e].Count)
+			}
+			if !strings.Contains(d.stdout.String(), "\n"+string(e)+" ") {
+				t.Errorf("the table has no row for %q", e)
+			}
 		}
 		if r.Total.LocalHits == 0 || r.Total.RedisHits == 0 || r.Total.Loads == 0 || r.UpdateVisible.Count == 0 {
 			t.Errorf("report = %+v, want hits in every tier, and updates seen", r)
@@ -245,8 +253,8 @@ func readReport(t *testing.T, file string) report {
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatalf("report: %v", err)
 	}
-	if len(r.Checks) != 6 || slices.ContainsFunc(r.Checks, func(c check) bool { return !c.OK }) {
-		t.Errorf("checks = %+v, want six that hold", r.Checks)
+	if len(r.Checks) != 7 || slices.ContainsFunc(r.Checks, func(c check) bool { return !c.OK }) {
+		t.Errorf("checks = %+v, want seven that hold", r.Checks)
 	}
 	return r
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"leadcache/cmd/demo/inbound"
 	"leadcache/leadsvc"
 	"leadcache/pg"
 	"leadcache/tiered"
@@ -80,13 +81,13 @@ func warnings(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// A node is one SMS server. Its methods are plain HTTP handlers.
+// A node is one server of the fleet. Its methods are plain HTTP handlers.
 type node struct {
 	redis   *tiered.Redis
 	db      *pg.DB
 	service *leadsvc.Service
 	logger  *slog.Logger
-	sockets sockets
+	inbound *inbound.Handler
 	watched watchCounters
 
 	lastWarning atomic.Int64 // wall clock in nanoseconds
@@ -119,7 +120,14 @@ func openNode(ctx context.Context, c nodeConfig, logger *slog.Logger) (_ *node, 
 	if n.db, err = pg.Open(ctx, pg.Options{URL: c.DatabaseURL, Logger: logger}); err != nil {
 		return nil, err
 	}
-	n.service, err = leadsvc.New(n.redis, n.db, leadsvc.Config{Logger: logger})
+	if n.service, err = leadsvc.New(n.redis, n.db, leadsvc.Config{Logger: logger}); err != nil {
+		return nil, err
+	}
+	n.inbound, err = inbound.New(inbound.Options{
+		Service: n.service, Logger: logger,
+		ElevenLabsSecret: c.Secrets.ElevenLabs, ElevenLabsToken: c.Secrets.ElevenLabsToken,
+		TwilioToken: c.Secrets.Twilio, SocketToken: c.Secrets.Socket,
+	})
 	return n, err
 }
 
@@ -169,7 +177,7 @@ func (n *node) serve(ctx context.Context, listener net.Listener) error {
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      20 * time.Second, // above requestTime and watchTime
+		WriteTimeout:      20 * time.Second, // above requestTime, watchTime and those of package inbound
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(n.logger.Handler(), slog.LevelWarn),
@@ -184,17 +192,20 @@ func (n *node) serve(ctx context.Context, listener net.Listener) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	defer context.AfterFunc(limited, cut)()
-	n.sockets.drain() // WebSockets are none of Shutdown's business
-	return errors.Join(err, server.Shutdown(limited), server.Close())
+	drained := n.inbound.Drain(limited) // WebSockets are none of Shutdown's business
+	return errors.Join(err, drained, server.Shutdown(limited), server.Close())
 }
 
 // routes is what a node serves.
 func (n *node) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /ws/sms", n.serveTexts)
+	for _, path := range []string{inbound.CallPath, inbound.SMSPath, inbound.SocketPath} {
+		mux.Handle(path, n.inbound)
+	}
 	mux.HandleFunc("GET /lead", n.getLead)
 	mux.HandleFunc("PATCH /leads/{id}", n.patchLead)
 	mux.HandleFunc("GET /organization", n.getOrganization)
+	mux.HandleFunc("GET /conversations", n.getConversations)
 	mux.HandleFunc("GET /watch", n.watchLead)
 	mux.HandleFunc("GET /stats", n.getStats)
 	return mux

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
 
+	"leadcache/cmd/demo/inbound"
 	"leadcache/internal/servertest"
 )
 
@@ -25,16 +27,19 @@ import (
 type bench struct {
 	*node
 	url           string
+	secrets       secrets
+	store         *store
 	organizations []organization
 }
 
 func setup(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{}
+	b := &bench{secrets: newSecrets()}
 	store, err := openStore(t.Context(), servertest.DatabaseURL(t), "test_"+strings.ToLower(rand.Text()), discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.store = store
 	t.Cleanup(func() {
 		if err := store.close(context.Background()); err != nil {
 			t.Error(err)
@@ -47,6 +52,7 @@ func setup(t *testing.T) *bench {
 	b.node, err = openNode(t.Context(), nodeConfig{
 		RedisEnabled: true, RedisURL: redisURL, Prefix: servertest.Prefix(t, redisURL),
 		DatabaseURL: withSchema(store.url, store.schema),
+		Secrets:     b.secrets,
 	}, discard)
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +71,7 @@ var discard = slog.New(slog.DiscardHandler)
 
 func (b *bench) dial(t *testing.T) *websocket.Conn {
 	t.Helper()
-	ws, _, err := websocket.Dial(t.Context(), b.url+"/ws/sms", nil)
+	ws, _, err := websocket.Dial(t.Context(), b.url+inbound.SocketPath, socketOptions(b.secrets))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +79,13 @@ func (b *bench) dial(t *testing.T) *websocket.Conn {
 	return ws
 }
 
-func say(t *testing.T, ws *websocket.Conn, m inbound) (answer, error) {
+func say(t *testing.T, ws *websocket.Conn, m inbound.Text) (inbound.Answer, error) {
 	t.Helper()
-	return conversation{conn: ws}.exchange(t.Context(), m)
+	if err := wsjson.Write(t.Context(), ws, m); err != nil {
+		return inbound.Answer{}, err
+	}
+	var a inbound.Answer
+	return a, wsjson.Read(t.Context(), ws, &a)
 }
 
 func (b *bench) do(t *testing.T, method, path, body string) (status int, answered map[string]any) {
@@ -93,7 +103,7 @@ func (b *bench) do(t *testing.T, method, path, body string) (status int, answere
 	if err != nil {
 		t.Fatal(err)
 	}
-	if response.Header.Get("Content-Type") == "application/json" {
+	if bytes.HasPrefix(data, []byte("{")) {
 		if err := json.Unmarshal(data, &answered); err != nil {
 			t.Fatalf("%s %s answers %q: %v", method, path, data, err)
 		}
@@ -101,92 +111,10 @@ func (b *bench) do(t *testing.T, method, path, body string) (status int, answere
 	return response.StatusCode, answered
 }
 
-func TestTexts(t *testing.T) {
-	b := setup(t)
-	organization := b.organizations[3]
-	text := inbound{ID: "1", From: "(604) 555-0177", To: organization.number, Body: "hello"}
-
-	t.Run("a text finds its organization and makes one lead", func(t *testing.T) {
-		ws := b.dial(t)
-		first, err := say(t, ws, text)
-		if err != nil || first.Error != "" || first.OrganizationID != organization.id || first.LeadID == "" ||
-			first.LeadStatus != "new" || first.Reply == "" || first.Source != "loader" || first.LookupNS <= 0 {
-			t.Fatalf("answer = %+v, %v, want a new lead of %s from the database", first, err, organization.id)
-		}
-		for _, from := range []string{"+16045550177", "604.555.0177"} {
-			again, err := say(t, ws, inbound{ID: "2", From: from, To: organization.number, Body: "me again"})
-			if err != nil || again.LeadID != first.LeadID {
-				t.Errorf("answer = %+v, %v, want lead %s", again, err, first.LeadID)
-			}
-		}
-		third, err := say(t, ws, text)
-		if err != nil || third.Source != "local" {
-			t.Errorf("answer = %+v, %v, want one from the local tier", third, err)
-		}
-	})
-
-	t.Run("a number of no organization leads to the default one", func(t *testing.T) {
-		m := text
-		m.To = unlisted
-		a, err := say(t, b.dial(t), m)
-		if err != nil || a.OrganizationID != defaultOrganization {
-			t.Errorf("answer = %+v, %v, want the default organization", a, err)
-		}
-	})
-
-	t.Run("a sender without a number is answered, and may go on", func(t *testing.T) {
-		ws := b.dial(t)
-		m := text
-		m.From = "anonymous"
-		if a, err := say(t, ws, m); err != nil || a.ID != m.ID || a.Error == "" || a.LeadID != "" {
-			t.Errorf("answer = %+v, %v, want an error in it", a, err)
-		}
-		if a, err := say(t, ws, text); err != nil || a.Error != "" {
-			t.Errorf("answer = %+v, %v, want a good one", a, err)
-		}
-	})
-
-	long := strings.Repeat("x", maxMessage)
-	for _, test := range []struct {
-		name   string
-		kind   websocket.MessageType
-		data   string
-		want   websocket.StatusCode
-		reason string
-	}{
-		{"no JSON", websocket.MessageText, `{"id":`, websocket.StatusInvalidFramePayloadData, "JSON"},
-		{"another type", websocket.MessageText, `{"id":1,"from":"1","to":"1","body":"b"}`, websocket.StatusInvalidFramePayloadData, "JSON"},
-		{"not text", websocket.MessageBinary, `{}`, websocket.StatusUnsupportedData, "text"},
-		{"no id", websocket.MessageText, `{"from":"1","to":"1","body":"b"}`, websocket.StatusPolicyViolation, "id"},
-		{"no sender", websocket.MessageText, `{"id":"1","to":"1","body":"b"}`, websocket.StatusPolicyViolation, "from"},
-		{"no receiver", websocket.MessageText, `{"id":"1","from":"1","body":"b"}`, websocket.StatusPolicyViolation, "to"},
-		{"no body", websocket.MessageText, `{"id":"1","from":"1","to":"1"}`, websocket.StatusPolicyViolation, "body"},
-		{"null", websocket.MessageText, `null`, websocket.StatusPolicyViolation, "id"},
-		{"long sender", websocket.MessageText, `{"id":"1","from":"` + long[:maxNumber+1] + `","to":"1","body":"b"}`, websocket.StatusPolicyViolation, "from"},
-		{"long body", websocket.MessageText, `{"id":"1","from":"1","to":"1","body":"` + long[:maxBody+1] + `"}`, websocket.StatusPolicyViolation, "body"},
-		{"too much", websocket.MessageText, long + "x", websocket.StatusMessageTooBig, ""},
-	} {
-		t.Run(test.name+" ends that conversation alone", func(t *testing.T) {
-			other, ws := b.dial(t), b.dial(t)
-			if err := ws.Write(t.Context(), test.kind, []byte(test.data)); err != nil {
-				t.Fatal(err)
-			}
-			_, _, err := ws.Read(t.Context())
-			closed, ok := errors.AsType[websocket.CloseError](err)
-			if !ok || closed.Code != test.want || !strings.Contains(closed.Reason, test.reason) {
-				t.Errorf("closed with %v, want %v and a reason with %s", err, test.want, test.reason)
-			}
-			if a, err := say(t, other, text); err != nil || a.Error != "" {
-				t.Errorf("another conversation gets %+v, %v, want a good answer", a, err)
-			}
-		})
-	}
-}
-
 func TestHandlers(t *testing.T) {
 	b := setup(t)
 	organization := b.organizations[1]
-	a, err := say(t, b.dial(t), inbound{ID: "1", From: "+16045550177", To: organization.number, Body: "hello"})
+	a, err := say(t, b.dial(t), inbound.Text{ID: "1", From: "+16045550177", To: organization.number, Body: "hello"})
 	if err != nil || a.Error != "" {
 		t.Fatalf("answer = %+v, %v", a, err)
 	}
@@ -201,11 +129,17 @@ func TestHandlers(t *testing.T) {
 		{"unknown lead", "GET", "/lead?from=6045550178&org=" + organization.id, "", 404},
 		{"no phone", "GET", "/lead?from=anonymous&org=" + organization.id, "", 400},
 		{"nothing asked", "GET", "/lead", "", 400},
+		{"conversations", "GET", "/conversations?limit=5&lead=" + a.LeadID, "", 200},
+		{"conversations of nobody", "GET", "/conversations?limit=5&lead=nobody", "", 200},
+		{"no lead", "GET", "/conversations?limit=5", "", 400},
+		{"no limit", "GET", "/conversations?lead=" + a.LeadID, "", 400},
+		{"limit no number", "GET", "/conversations?limit=all&lead=" + a.LeadID, "", 400},
+		{"limit too small", "GET", "/conversations?limit=0&lead=" + a.LeadID, "", 422},
 		{"organization", "GET", "/organization?number=" + url.QueryEscape(organization.number), "", 200},
 		{"no organization asked", "GET", "/organization", "", 400},
 		{"watch nothing", "GET", "/watch", "", 400},
 		{"watch no phone", "GET", "/watch?from=anonymous&org=" + organization.id, "", 400},
-		{"no WebSocket", "GET", "/ws/sms", "", 426},
+		{"no token", "GET", "/ws/sms", "", 401},
 		{"wrong method", "POST", lead, "", 405},
 		{"no JSON", "PATCH", patch, `{"customer_name":`, 400},
 		{"no object", "PATCH", patch, `["customer_name"]`, 400},
@@ -284,7 +218,7 @@ func TestServe(t *testing.T) {
 	go func() { served <- b.serve(ctx, listener) }()
 	b.url = "http://" + listener.Addr().String()
 	ws := b.dial(t)
-	if a, err := say(t, ws, inbound{ID: "1", From: "6045550177", To: unlisted, Body: "hello"}); err != nil || a.Error != "" {
+	if a, err := say(t, ws, inbound.Text{ID: "1", From: "6045550177", To: unlisted, Body: "hello"}); err != nil || a.Error != "" {
 		t.Fatalf("answer = %+v, %v", a, err)
 	}
 	cancel()

@@ -64,10 +64,10 @@ func (p *progress) show(ctx context.Context) {
 	_, total, _ := sumKeyspaces(stats)
 	t := p.ledger.tally()
 	now := time.Since(p.started)
-	perSecond := float64(t.requests()-p.lastRequests) / (now - p.lastAt).Seconds()
-	p.lastAt, p.lastRequests = now, t.requests()
+	perSecond := float64(t.requestCount()-p.lastRequests) / (now - p.lastAt).Seconds()
+	p.lastAt, p.lastRequests = now, t.requestCount()
 	line := fmt.Sprintf("%4.0fs of %v  %8s requests  %7s/s  %s errors  hit rate %s",
-		now.Seconds(), p.duration, count(t.requests()), count(int(perSecond)), count(t.errorCount()), percent(total.HitRate))
+		now.Seconds(), p.duration, count(t.requestCount()), count(int(perSecond)), count(t.errorCount()), percent(total.HitRate))
 	if p.terminal {
 		fmt.Fprint(p.w, eraseLine+line)
 	} else {

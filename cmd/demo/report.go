@@ -27,8 +27,13 @@ type report struct {
 	Queries   queryCount               `json:"queries"`
 	Redis     []redisState             `json:"redis"` // of each node when the traffic had ended
 
-	Lookup    map[string]summary `json:"lookup"` // in the node, by the slowest tier asked
-	RoundTrip summary            `json:"round_trip"`
+	Endpoints map[endpoint]summary `json:"endpoints"` // round trips as the client sees them
+	Lookup    map[string]summary   `json:"lookup"`    // of texts, in the node, by the slowest tier asked
+
+	// All look-ups of the voice webhook, in the node: cold if one of them
+	// asked the database.
+	ColdCall summary `json:"cold_call"`
+	WarmCall summary `json:"warm_call"`
 
 	// On the other nodes, after the writer's call had returned.
 	UpdateStale    summary `json:"update_stale"` // the old value was still served
@@ -41,11 +46,9 @@ type report struct {
 
 // requestCount counts what the parent asked of the nodes, but for the watches.
 type requestCount struct {
-	Messages  int     `json:"messages"`
-	Reads     int     `json:"reads"`
-	Updates   int     `json:"updates"`
-	Total     int     `json:"total"`
-	PerSecond float64 `json:"per_second"`
+	ByEndpoint map[endpoint]int `json:"by_endpoint"`
+	Total      int              `json:"total"`
+	PerSecond  float64          `json:"per_second"`
 }
 
 // queryCount tells how many queries the nodes sent to Postgres, writes
@@ -68,13 +71,15 @@ func newReport(c config, took time.Duration, l *ledger, stats []nodeStats, check
 		Duration:      took,
 		RedisEnabled:  c.redisEnabled,
 		Requests: requestCount{
-			Messages: t.deliveries, Reads: t.reads, Updates: t.updates.Updates,
-			Total: t.requests(), PerSecond: float64(t.requests()) / took.Seconds(),
+			ByEndpoint: t.requests, Total: t.requestCount(),
+			PerSecond: float64(t.requestCount()) / took.Seconds(),
 		},
 		Errors:    t.errors,
 		Updates:   t.updates,
+		Endpoints: make(map[endpoint]summary),
 		Lookup:    make(map[string]summary),
-		RoundTrip: l.roundTrip.summary(),
+		ColdCall:  l.coldCall.summary(),
+		WarmCall:  l.warmCall.summary(),
 
 		UpdateStale:    l.updated.stale.summary(),
 		UpdateVisible:  l.updated.visible.summary(),
@@ -83,7 +88,10 @@ func newReport(c config, took time.Duration, l *ledger, stats []nodeStats, check
 
 		Checks: checks,
 	}
-	for source, s := range l.lookup {
+	for e, s := range l.roundTrip {
+		r.Endpoints[e] = s.summary()
+	}
+	for source, s := range l.textLookup {
 		r.Lookup[source.String()] = s.summary()
 	}
 	r.Keyspaces, r.Total, r.Watch = sumKeyspaces(stats)
@@ -92,7 +100,7 @@ func newReport(c config, took time.Duration, l *ledger, stats []nodeStats, check
 		r.Redis = append(r.Redis, s.Redis)
 	}
 	r.Queries.Total -= min(r.Queries.Total, r.Watch.Loader)
-	if n := float64(t.requests()); n > 0 {
+	if n := float64(t.requestCount()); n > 0 {
 		saved := r.Total.Gets - min(r.Total.Gets, r.Total.Loads)
 		r.Queries.PerRequest = float64(r.Queries.Total) / n
 		r.Queries.UncachedPerRequest = float64(r.Queries.Total+saved) / n

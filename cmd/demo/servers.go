@@ -39,6 +39,7 @@ type places struct {
 	databaseURL string
 	prefix      string // of every Redis key and channel
 	schema      string // in Postgres
+	secrets     secrets
 
 	redis    *server.Redis    // nil unless started by this run
 	postgres *server.Postgres // nil unless started by this run
@@ -55,6 +56,7 @@ func openPlaces(ctx context.Context, c config) (_ *places, err error) {
 		databaseURL: c.databaseURL,
 		prefix:      "demo:" + name + ":",
 		schema:      "demo_" + name,
+		secrets:     newSecrets(),
 	}
 	defer func() {
 		if err != nil {
@@ -95,6 +97,7 @@ func (p *places) nodeConfig(c config) nodeConfig {
 		RedisURL:     p.redisURL,
 		Prefix:       p.prefix,
 		DatabaseURL:  withSchema(p.databaseURL, p.schema),
+		Secrets:      p.secrets,
 	}
 }
 

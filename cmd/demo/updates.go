@@ -28,43 +28,60 @@ func (t *traffic) updates(ctx context.Context) {
 		if n%4 == 3 {
 			t.newLead(ctx, writer)
 		} else if lead, ok := t.ledger.popular(); ok {
-			t.rename(ctx, writer, lead, fmt.Sprintf("Customer %d", n))
+			t.rename(ctx, writer, lead, fmt.Sprintf("Customer %05d", n))
 		}
 	}
 }
 
+// rename changes the name of a lead on one node. From then on that node must
+// use it in all that it says: it takes a phone call at once.
 func (t *traffic) rename(ctx context.Context, writer *child, lead knownLead, name string) {
 	path := leadPath("/watch", lead.customer, url.Values{"name": {name}})
-	t.observe(ctx, writer, path, &t.ledger.updated, func() (int64, bool) {
-		var answered patched
-		status, err := t.fleet.do(ctx, http.MethodPatch, writer, "/leads/"+url.PathEscape(lead.id),
-			map[string]string{"customer_name": name}, &answered)
-		switch {
-		case err != nil:
-			t.failed(ctx, "update", err)
-			return 0, false
-		case status != http.StatusOK:
-			t.ledger.failed(fmt.Sprintf("update: status %d", status))
-			return 0, false
-		case answered.CustomerName != name:
-			t.ledger.failed("update: answered another name")
+	t.observe(ctx, writer, path, &t.ledger.updated, func() (ackedAt int64, ok bool) {
+		ackedAt, ok = t.setName(ctx, writer, lead.id, name)
+		if !ok {
 			return 0, false
 		}
-		t.ledger.update(func(u *updateCount) { u.Updates++ })
-		return answered.AckedAt, true
+		b, ok := t.phone(ctx, writer, lead.customer, t.ledger.organization(lead.organization))
+		t.ledger.update(func(u *updateCount) {
+			u.Updates++
+			if ok && b.outdated(name) != "" {
+				u.OldNames++
+			}
+		})
+		return ackedAt, true
 	})
+}
+
+func (t *traffic) setName(ctx context.Context, writer *child, lead, name string) (ackedAt int64, ok bool) {
+	var answered patched
+	err := t.ledger.timed(leadUpdate, func() error {
+		status, err := t.fleet.do(ctx, http.MethodPatch, writer, "/leads/"+url.PathEscape(lead),
+			map[string]string{"customer_name": name}, &answered)
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		if err == nil && answered.CustomerName != name {
+			err = errors.New("answered another name")
+		}
+		return err
+	})
+	if err != nil {
+		t.failed(ctx, string(leadUpdate), err)
+	}
+	return answered.AckedAt, err == nil
 }
 
 func (t *traffic) newLead(ctx context.Context, writer *child) {
 	from, to := t.stranger()
-	conversation, err := t.dial(ctx, writer)
+	line, err := t.dial(ctx, writer)
 	if err != nil {
 		t.failed(ctx, "connect", err)
 		return
 	}
-	defer conversation.close()
+	defer line.close()
 	t.observe(ctx, writer, leadPath("/watch", from, nil), &t.ledger.created, func() (int64, bool) {
-		a, ok := conversation.send(ctx, from, to)
+		a, ok := t.text(ctx, line, from, to)
 		if ok {
 			t.ledger.update(func(u *updateCount) { u.NewLeads++ })
 		}
@@ -128,7 +145,7 @@ type watch struct {
 
 // watch returns when the node has begun to watch. The caller must close it.
 func (f *fleet) watch(ctx context.Context, n *child, path string) (*watch, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.addr+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url(path), nil)
 	if err != nil {
 		return nil, bare(err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/rand"
+
 	"leadcache/tiered"
 )
 
@@ -16,39 +18,30 @@ type nodeConfig struct {
 	RedisURL     string `json:"redis_url"`
 	Prefix       string `json:"prefix"`
 	DatabaseURL  string `json:"database_url"`
+
+	Secrets secrets `json:"secrets"`
+}
+
+// secrets are what customers' messages and calls are signed with. Each run has
+// its own.
+type secrets struct {
+	ElevenLabs      string `json:"elevenlabs"`       // signs
+	ElevenLabsToken string `json:"elevenlabs_token"` // is sent along
+	Twilio          string `json:"twilio"`           // signs
+	Socket          string `json:"socket"`           // is sent when a line is opened
+}
+
+func newSecrets() secrets {
+	return secrets{
+		ElevenLabs: rand.Text(), ElevenLabsToken: rand.Text(),
+		Twilio: rand.Text(), Socket: rand.Text(),
+	}
 }
 
 // An announcement says that a node serves.
 type announcement struct {
 	Addr  string `json:"addr"`            // host:port
 	Redis string `json:"redis,omitempty"` // why Redis is not connected although it should be
-}
-
-// An inbound is one text message, as a carrier hands it to GET /ws/sms.
-type inbound struct {
-	ID   string `json:"id"`
-	From string `json:"from"`
-	To   string `json:"to"`
-	Body string `json:"body"`
-}
-
-// An answer follows every inbound message. With Error set nothing else but ID
-// holds.
-type answer struct {
-	ID               string `json:"id"`
-	Error            string `json:"error,omitempty"`
-	OrganizationID   string `json:"organization_id,omitempty"`
-	OrganizationName string `json:"organization_name,omitempty"`
-	LeadID           string `json:"lead_id,omitempty"`
-	LeadStatus       string `json:"lead_status,omitempty"`
-	CustomerName     string `json:"customer_name,omitempty"`
-	Reply            string `json:"reply,omitempty"`
-	Source           string `json:"source,omitempty"`    // the slowest tier that the two look-ups asked
-	LookupNS         int64  `json:"lookup_ns,omitempty"` // time of the two look-ups
-
-	// AckedAt is the wall clock in nanoseconds when the look-ups returned: a
-	// new lead has been announced to the other nodes.
-	AckedAt int64 `json:"acked_at,omitempty"`
 }
 
 // A watchEvent is one of the two lines that GET /watch answers: first that the

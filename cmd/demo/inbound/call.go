@@ -1,0 +1,128 @@
+package inbound
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"leadcache/leadsvc"
+)
+
+// A call is what ElevenLabs says of a phone call that begins. What it says
+// besides is ignored.
+type call struct {
+	CallerID       string `json:"caller_id"`
+	CalledNumber   string `json:"called_number"`
+	AgentID        string `json:"agent_id"`
+	CallSID        string `json:"call_sid"`
+	ConversationID string `json:"conversation_id"`
+	Initiation     struct {
+		InitiatedBy string `json:"initiated_by"`
+	} `json:"conversation_initiation_client_data"`
+}
+
+// outbound says whether the agent calls the customer.
+func (c call) outbound() bool { return c.Initiation.InitiatedBy == "agent" }
+
+// numbers returns who calls and who is called, sorted by whose number it is.
+func (c call) numbers() (customer, ours string) {
+	if c.outbound() {
+		return c.CalledNumber, c.CallerID
+	}
+	return c.CallerID, c.CalledNumber
+}
+
+// parseCall fails for what is no call at all. A customer's number that is
+// missing is none; without ours nobody could say who answers.
+func parseCall(body []byte) (call, error) {
+	var c call
+	if err := json.Unmarshal(body, &c); err != nil {
+		return call{}, badRequest("body is not the JSON of a call") // err may quote it
+	}
+	if _, ours := c.numbers(); ours != "" {
+		return c, nil
+	}
+	if c.outbound() {
+		return call{}, badRequest("missing field %q", "caller_id")
+	}
+	return call{}, badRequest("missing field %q", "called_number")
+}
+
+// serveCall answers what the voice agent should know when a call begins.
+func (h *Handler) serveCall(w http.ResponseWriter, r *http.Request) error {
+	body, err := h.readBody(w, r, "application/json")
+	if err != nil {
+		return err
+	}
+	if err := h.admitCall(r, body); err != nil {
+		h.warnings.warn("inbound: a call was refused", err)
+		return err
+	}
+	c, err := parseCall(body)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), h.opts.RequestTimeout)
+	defer cancel()
+	traced, l := startLookup(ctx)
+	v, err := h.variables(traced, c)
+	l.done()
+	if err != nil {
+		return err
+	}
+	l.describe(w.Header())
+	writeJSON(w, http.StatusOK, initiation{Type: "conversation_initiation_client_data", Variables: v})
+	return nil
+}
+
+// admitCall makes the checks whose secrets are set.
+func (h *Handler) admitCall(r *http.Request, body []byte) error {
+	if secret := h.opts.ElevenLabsSecret; secret != "" {
+		if err := verifyElevenLabs(secret, r.Header.Get("ElevenLabs-Signature"), body, time.Now()); err != nil {
+			return err
+		}
+	}
+	if token := h.opts.ElevenLabsToken; token != "" && !hasBearer(r, token) {
+		return unauthorized("token is missing or wrong")
+	}
+	return nil
+}
+
+// variables looks up all that a call needs.
+func (h *Handler) variables(ctx context.Context, c call) (variables, error) {
+	customer, ours := c.numbers()
+	organization, err := h.opts.Service.OrganizationByPhone(ctx, ours)
+	if err != nil {
+		return variables{}, fmt.Errorf("organization look-up: %w", err)
+	}
+	v := variablesOf(c, organization)
+	lead, err := h.opts.Service.FindOrCreateLead(ctx, customer, organization.ID)
+	if errors.Is(err, leadsvc.ErrInvalidPhone) || errors.Is(err, leadsvc.ErrInvalid) {
+		return v, nil // anonymous, restricted, too long for the table: a stranger
+	}
+	if err != nil {
+		return variables{}, fmt.Errorf("lead look-up: %w", err)
+	}
+	v.setLead(customer, lead)
+	h.personalize(ctx, &v)
+	return v, nil
+}
+
+// personalize adds what a call can do without.
+func (h *Handler) personalize(ctx context.Context, v *variables) {
+	known, err := h.opts.Service.ConversationContext(ctx, v.LeadID)
+	if err != nil {
+		h.warnings.warn("inbound: a call begins without context", err)
+	}
+	v.ConversationContext = known.Text
+	greeting, err := h.opts.Service.Greeting(ctx, v.LeadID)
+	if err != nil {
+		h.warnings.warn("inbound: a call begins with the general greeting", err)
+	}
+	if greeting != "" {
+		v.DynamicGreeting = greeting
+	}
+}
