@@ -36,6 +36,13 @@ func TestParsePhone(t *testing.T) {
 		{"７７８6", "6"},
 		{strings.Repeat("x", 254) + "5", "5"},
 		{"client:agent7", "7"},
+		{"sip:+17786528784@example.com", "17786528784"},
+		{"1 (778) 652-8784", "17786528784"},
+		{"+1 778 652 8784 x5", "177865287845"}, // an extension is not told from the number
+		{"778652878", "778652878"},             // nine digits: no country code is put before them
+		{"00442079460958", "00442079460958"},   // nor taken for one
+		{"+5511987654321", "5511987654321"},
+		{"\u202a+1 778 652 8784\u202c", "17786528784"}, // copied from a contact list
 	} {
 		got, err := leadsvc.ParsePhone(test.in)
 		if err != nil || got.String() != test.want {
