@@ -23,6 +23,8 @@ func TestBehaviourWithRedisInTrouble(t *testing.T) {
 			"hangs":   func(_ testing.TB, redis *server.Redis) { redis.Pause() },
 			"OOM":     command("CONFIG", "SET", "maxmemory", "1"),
 			"LOADING": load,
+			// A master that was demoted: it answers reads and refuses the rest.
+			"READONLY": command("REPLICAOF", "127.0.0.1", "1"),
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -212,7 +212,7 @@ func (f *fleet) rows(t testing.TB) (n int) {
 }
 
 // keys returns the keys of this fleet in Redis, without the prefix and without
-// the lists that tiered keeps of what belongs together.
+// those that are the own of package tiered.
 func (f *fleet) keys(t testing.TB) []string {
 	t.Helper()
 	keys, err := f.redis.Do(t.Context(), f.redis.B().Keys().Pattern(f.prefix+"*").Build()).AsStrSlice()
@@ -222,7 +222,7 @@ func (f *fleet) keys(t testing.TB) []string {
 	for i := range keys {
 		keys[i] = strings.TrimPrefix(keys[i], f.prefix)
 	}
-	return slices.DeleteFunc(keys, func(key string) bool { return strings.HasPrefix(key, "tiered:") })
+	return slices.DeleteFunc(keys, func(key string) bool { return strings.Contains(key, "tiered:") })
 }
 
 // wantKeys fails unless Redis holds exactly these keys.

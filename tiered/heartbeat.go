@@ -45,12 +45,13 @@ func newPulse(r *Redis) pulse {
 // gets back the life that this link knows: the server is the same, and has
 // less than before, nothing more.
 //
-// HDEL is there because it is a write that takes no memory: after it, a server
-// whose memory is full allows those that do.
+// HDEL deletes nothing, but it is a write. A server that takes none, a replica
+// for one, refuses the tick: it could not be told of changes either. And it
+// takes no memory: after it, a server whose memory is full allows those that do.
 const tickScript = `
+redis.call('HDEL', KEYS[1], '')
 local state = redis.call('HMGET', KEYS[1], 'purges', 'life')
 if not state[2] then
-  redis.call('HDEL', KEYS[1], 'life')
   redis.call('HSET', KEYS[1], 'life', ARGV[3])
   state[2] = ARGV[3]
 end
@@ -65,8 +66,11 @@ func (l *link) heartbeat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			// What came of it, the tick itself will tell.
-			_ = l.beat(ctx)
+			// That it arrived, the tick itself will tell.
+			if err := l.beat(ctx); isReply(err) {
+				l.redis.failed(discreet(err))
+				l.line.hangUp()
+			}
 		}
 	}
 }

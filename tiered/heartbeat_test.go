@@ -297,6 +297,27 @@ func TestLostState(t *testing.T) {
 	}
 }
 
+// A server that takes no writes could not be told of changes. It is not used,
+// not even by nodes that only read, until it takes them again.
+func TestReadOnlyServer(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 300*time.Millisecond)
+	get(t, f.a, "k", "k@0")
+	get(t, f.b, "k", "k@0")
+	f.cli(t, "REPLICAOF", "127.0.0.1", "1")
+	f.change(t) // kept, by now
+	get(t, f.a, "k", "k@1")
+	sees(t, f.b, "k", "k@1")
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		st := f.rb.Status()
+		return !st.Connected && st.Err != nil && strings.Contains(st.Err.Error(), "READONLY")
+	}, "the node to give it up, and to say why")
+	f.cli(t, "REPLICAOF", "NO", "ONE")
+	connected(t, f.ra)
+	connected(t, f.rb)
+	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+}
+
 // A server that was replaced by another and put back, without a restart, may
 // hold what was deleted on the other. A node that was there begins a new life
 // on it, and the others follow.
