@@ -9,6 +9,8 @@
 //	 2 flight       concurrent misses for a key in this process become one
 //	 3 ticket       opened before anything is read; a push or purge voids it
 //	 4 Redis tier   one GET, which also registers this node for the next push
+//	                (a script for a key that bears a tag, GET and PTTL for a
+//	                value in plain JSON)
 //	 5 fill lease   SET NX of a random token: one node in the fleet loads, the
 //	                others wait for the push that its fill sends
 //	 6 loader       on a context of its own
@@ -47,7 +49,43 @@
 //
 // Callers who ask after an invalidation do not join a flight from before it.
 // Frames in Redis carry the life of the server, so that a value restored from
-// a snapshot, or found on a promoted replica, is loaded anew.
+// a snapshot, or found on a promoted replica, or on a server that was replaced
+// and put back, is loaded anew (see life.go).
+//
+// # Why nothing old is served
+//
+// The promise: once the invalidation of a change has been acknowledged (it
+// returned nil, or the journal delivered it), no read that starts more than
+// [RedisOptions.MaxStale] later, on any node, returns an older value. On the
+// node that invalidated, none that starts after Invalidate returned does,
+// whatever it returned.
+//
+// What is kept out of a tier above would be enough if all news arrived. That it
+// does is never assumed, but proven five times per MaxStale (see pulse): the
+// node publishes a tick to itself, and all that Redis had to say to this node
+// until then comes before the tick. What the node holds is right as of the
+// moment at which that was sent, and is served for MaxStale from then on: the
+// freshness lease. It is checked with the real monotonic clock on each local
+// hit, so it holds for a process that was stopped and goes on, and for one
+// whose connection has fallen silent, in whichever direction. A tick carries
+// the number of the latest purge, so a purge that was lost on its way ends the
+// session. Without the lease a read asks Redis, whose keys an acknowledged
+// invalidation has deleted; failing that, the loader.
+//
+// How it could fail, and what would notice:
+//
+//	 1 an entry is served after news has stopped      TestSilentConnection
+//	 2 a flight from before that is joined            TestFlightInSilence
+//	 3 a push is handled before the value it is about TestPushBeforeFill
+//	 4 a fill comes after the invalidation            TestLateFill, TestLateFillOfTag
+//	 5 a purge is lost                                TestLostPurge
+//	 6 a connection is lost, and news with it         TestConnectionKilled
+//	 7 Redis forgets what this node holds             TestFlushAll, TestTrackingTableFull
+//	 8 a node's own fill ends its registration        TestPushAfterOwnFill
+//	 9 the server returns with what was deleted       TestRedisRestarts, TestFailback
+//	10 the server cannot be told                      TestReadOnlyServer, TestJournalBeforeTrust
+//	11 Redis loses the list of a tag                  TestRemote (rule 6), TestListLostDuringLoad
+//	12 a flight has no ticket that the tag can find   TestFlightWithoutTicket
 //
 // # Tags
 //
@@ -78,15 +116,11 @@
 // Connections are made again in the background, and no caller waits for that.
 // While there is one that does not answer, no step of a read or invalidation
 // waits for longer than [RedisOptions.Timeout]; after one to two seconds
-// without a sign of life the connection is given up.
+// without a sign of life the connection is given up. A server that takes no
+// writes, a replica for one, is not used: it could not be told of changes.
 //
 // # What is not promised
 //
-//   - Staleness is bounded by MaxStale only while the loss of the connection is
-//     noticed. A server that falls silent without closing it is given up after
-//     one to two seconds; a process that was stopped may serve what it held for as
-//     long once it goes on. The freshness lease that closes this gap has its
-//     place in the read path (session.renew) and no heartbeat yet.
 //   - A change that nobody invalidates is seen when the TTL ends. So is one
 //     whose writer dies between commit and Invalidate.
 //   - The journal lives in memory and holds 100,000 keys. A node that ends
@@ -94,9 +128,6 @@
 //     one that overflows, and its Invalidate says so.
 //   - A loader that reads a lagging replica of its database may store what was
 //     true before the invalidation.
-//   - A server that was replaced and then put back, without having been
-//     restarted, is taken for the one it was: values that were deleted on its
-//     stand-in live up to their TTL.
 //   - SWAPDB replaces all keys and tells nobody.
 //   - A plain value does not say in which life of the server it was written:
 //     after a restart from a snapshot, or a failover, it may be one that had
@@ -117,6 +148,8 @@
 // value's type may share keys, during a deploy; whose value is not in Redis
 // loads it once per MaxStale and node.
 //
-// Redis 6.0 or newer is needed for tracking, and scripts must be allowed; the
-// tests run against 7.0.
+// Redis 6.0 or newer is needed for tracking; the tests run against 7.0. The
+// user needs scripts, publish and subscribe, the commands on strings, hashes
+// and sorted sets that the scripts name, and, after the prefix, keys and
+// channels that begin with tiered: beside those of the caches.
 package tiered
