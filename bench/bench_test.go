@@ -23,10 +23,16 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 // time, so that only the cache is measured.
 func leadCache(b *testing.B, o tiered.Options) *tiered.Cache[string, pg.Lead] {
 	b.Helper()
-	url := servertest.RedisURL(b)
+	load := tiered.LoaderFunc[string, pg.Lead](func(_ context.Context, k string) (pg.Lead, error) { return lead(k), nil })
+	return node(b, servertest.Prefix(b, servertest.RedisURL(b)), load, o)
+}
+
+// node returns a cache of what load loads, on a link to Redis of its own.
+func node[V any](b *testing.B, prefix string, load tiered.LoaderFunc[string, V], o tiered.Options) *tiered.Cache[string, V] {
+	b.Helper()
 	rdb, err := tiered.Dial(tiered.RedisOptions{
-		URL:     url,
-		Prefix:  servertest.Prefix(b, url),
+		URL:     servertest.RedisURL(b),
+		Prefix:  prefix,
 		Timeout: 10 * time.Second,
 		Logger:  slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -37,7 +43,6 @@ func leadCache(b *testing.B, o tiered.Options) *tiered.Cache[string, pg.Lead] {
 	servertest.Eventually(b, 10*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
 
 	keys := tiered.Keyspace[string]{Name: "lead", Key: func(k string) string { return k }}
-	load := tiered.LoaderFunc[string, pg.Lead](func(_ context.Context, k string) (pg.Lead, error) { return lead(k), nil })
 	cache, err := tiered.New(rdb, keys, load, o)
 	if err != nil {
 		b.Fatal(err)

@@ -83,8 +83,7 @@ func printTable(w io.Writer, r *report) {
 const (
 	replacedCold = "100–200 ms"
 	replacedWarm = "10–30 ms"
-	replacedNote = "* as the service that this one replaces states for its whole answer; measured elsewhere, in its\n" +
-		"  production, and not on this machine\n\n"
+	replacedNote = "* what the documents of the service that this one replaces say of its whole answer; not measured here\n\n"
 )
 
 // times is the table of durations.
