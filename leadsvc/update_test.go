@@ -1,15 +1,10 @@
 package leadsvc_test
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"leadcache/internal/servertest"
 	"leadcache/leadsvc"
@@ -51,7 +46,7 @@ func TestUpdateDuringALoad(t *testing.T) {
 				f := newFleet(t)
 				writer := f.node(t, leadsvc.Config{})
 				lead := find(t, writer, phone) // nobody remembers it
-				w := slowWireTo(t, &f.databaseURL)
+				w := wireTo(t, &f.databaseURL)
 				reader := f.node(t, leadsvc.Config{})
 				h, old := w.holdLoad(t, reader)
 				want := rename(t, writer, lead, "Ann")
@@ -67,7 +62,7 @@ func TestUpdateDuringALoad(t *testing.T) {
 				t.Parallel()
 				f := newFleet(t)
 				lead := find(t, f.node(t, leadsvc.Config{}), phone)
-				w := slowWireTo(t, &f.databaseURL)
+				w := wireTo(t, &f.databaseURL)
 				reader := f.node(t, leadsvc.Config{})
 				h, old := w.holdLoad(t, reader)
 				want := rename(t, reader, lead, "Ann")
@@ -83,7 +78,7 @@ func TestUpdateDuringALoad(t *testing.T) {
 
 // holdLoad has n ask for the lead with the number phone, and returns when the
 // database's answer is held back. What n says is sent to the channel.
-func (w *slowWire) holdLoad(t *testing.T, n *node) (*hold, <-chan leadsvc.Lead) {
+func (w *wire) holdLoad(t *testing.T, n *node) (*hold, <-chan leadsvc.Lead) {
 	t.Helper()
 	h := w.hold("SELECT 1\x00")
 	said := make(chan leadsvc.Lead, 1)
@@ -119,7 +114,7 @@ func TestInvalidationsInTheOtherOrder(t *testing.T) {
 	f := newFleet(t)
 	b, c := f.node(t, leadsvc.Config{}), f.node(t, leadsvc.Config{})
 	lead := remember(t, b)
-	w := slowWireTo(t, &f.databaseURL)
+	w := wireTo(t, &f.databaseURL)
 	a := f.node(t, leadsvc.Config{})
 	h := w.hold("UPDATE 1\x00")
 	first := make(chan leadsvc.Lead, 1)
@@ -201,107 +196,5 @@ func TestUpdateLeadRace(t *testing.T) {
 			reading.Wait()
 			f.wantStored(t, defaultOrg, digits, append(fleet, f.node(t, leadsvc.Config{}))...)
 		})
-	}
-}
-
-// A slowWire carries bytes between a node and its database, and can hold back
-// an answer.
-type slowWire struct {
-	mu   sync.Mutex
-	next *hold // guarded by mu; nil: nothing is to be held
-	work sync.WaitGroup
-}
-
-// A hold is one answer that is held back.
-type hold struct {
-	answer  []byte
-	held    chan struct{} // closed when the answer is there
-	release chan struct{} // closed by the test
-}
-
-// hold has the next answer with these bytes held back until it is released.
-func (w *slowWire) hold(answer string) *hold {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.next = &hold{answer: []byte(answer), held: make(chan struct{}), release: make(chan struct{})}
-	return w.next
-}
-
-func (h *hold) wait(t testing.TB) {
-	t.Helper()
-	select {
-	case <-h.held:
-	case <-time.After(soon):
-		t.Fatalf("waited %v for the answer %q", soon, h.answer)
-	}
-}
-
-// slowWireTo puts a wire before the database and its address into databaseURL.
-func slowWireTo(t testing.TB, databaseURL *string) *slowWire {
-	t.Helper()
-	u, err := url.Parse(*databaseURL)
-	if err != nil {
-		t.Fatal("the database's URL does not parse")
-	}
-	server := u.Host
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host = l.Addr().String()
-	*databaseURL = u.String()
-	w := new(slowWire)
-	t.Cleanup(w.work.Wait) // after the nodes have closed their ends
-	t.Cleanup(func() { l.Close() })
-	w.work.Go(func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", server)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			w.work.Go(func() { w.carry(near, far, t.Context().Done()) })
-			w.work.Go(func() {
-				defer far.Close()
-				_, _ = io.Copy(far, near) // it ends with either end
-			})
-		}
-	})
-	return w
-}
-
-// carry hands on the answers of the database. What is held back when the test
-// ends is lost.
-func (w *slowWire) carry(near, far net.Conn, over <-chan struct{}) {
-	defer near.Close()
-	buf := make([]byte, 1<<16)
-	for {
-		n, err := far.Read(buf)
-		if err != nil {
-			return
-		}
-		w.mu.Lock()
-		h := w.next
-		if h != nil && bytes.Contains(buf[:n], h.answer) {
-			w.next = nil
-		} else {
-			h = nil
-		}
-		w.mu.Unlock()
-		if h != nil {
-			close(h.held)
-			select {
-			case <-h.release:
-			case <-over:
-				return
-			}
-		}
-		if _, err := near.Write(buf[:n]); err != nil {
-			return
-		}
 	}
 }

@@ -1,15 +1,11 @@
 package leadsvc_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
-	"net"
-	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"leadcache/internal/servertest"
@@ -201,72 +197,5 @@ func TestUpdateLeadWithoutAKey(t *testing.T) {
 				}, "the lead to be found")
 			}
 		})
-	}
-}
-
-// A wire carries bytes between a node and its database, and can lose an answer.
-type wire struct {
-	lose atomic.Pointer[[]byte]
-	work sync.WaitGroup
-}
-
-// wireTo puts a wire before the database and its address into databaseURL.
-func wireTo(t testing.TB, databaseURL *string) *wire {
-	t.Helper()
-	u, err := url.Parse(*databaseURL)
-	if err != nil {
-		t.Fatal("the database's URL does not parse")
-	}
-	server := u.Host
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.Host = l.Addr().String()
-	*databaseURL = u.String()
-	w := new(wire)
-	t.Cleanup(w.work.Wait) // after the nodes have closed their ends
-	t.Cleanup(func() { l.Close() })
-	w.work.Go(func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", server)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			w.work.Go(func() { w.carry(far, near) })
-			w.work.Go(func() { w.carry(near, far) })
-		}
-	})
-	return w
-}
-
-// swallow cuts the connection over which an answer with these bytes comes, once
-// and instead of handing it on.
-func (w *wire) swallow(answer string) {
-	b := []byte(answer)
-	w.lose.Store(&b)
-}
-
-// carry hands on what comes from one end until either is closed.
-func (w *wire) carry(to, from net.Conn) {
-	defer to.Close()
-	defer from.Close()
-	buf := make([]byte, 1<<16)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		if lose := w.lose.Load(); lose != nil && bytes.Contains(buf[:n], *lose) && w.lose.CompareAndSwap(lose, nil) {
-			return
-		}
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
 	}
 }

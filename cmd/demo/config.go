@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/rueidis"
+
+	"leadcache/pg"
+	"leadcache/tiered"
 )
 
 const usage = `demo runs a fleet of servers for texts and calls and checks their two-tier cache.
@@ -70,8 +72,8 @@ func parseConfig(args []string, getenv func(string) string) (config, error) {
 		within("-duration", c.duration, time.Second, time.Hour),
 		within("-conversations", c.conversations, 1, 5000),
 		writable(c.report),
-		validRedis(c.redisURL),
-		validDatabase(c.databaseURL),
+		valid("REDIS_URL", c.redisURL, tiered.RedisOptions{URL: c.redisURL}.Validate),
+		valid("DATABASE_URL", c.databaseURL, pg.Options{URL: c.databaseURL}.Validate),
 	)
 }
 
@@ -107,36 +109,14 @@ func writable(file string) error {
 	return nil
 }
 
-// The errors of validRedis and validDatabase leave out both the value and the
-// parser's own text, which may repeat a password.
-
-var errRedisURL = errors.New("REDIS_URL is not understood, " +
-	"want redis://user:password@host:port/number, rediss://… or unix:///path")
-
-func validRedis(v string) error {
-	if v == "" {
+// valid names the variable of a URL that is wrong. The error tells nothing of
+// the value, which may hold a password.
+func valid(variable, url string, validate func() error) error {
+	if url == "" {
 		return nil
 	}
-	u, err := url.Parse(v)
-	if err != nil || u.Host == "" && u.Scheme != "unix" {
-		return errRedisURL
-	}
-	o, err := rueidis.ParseURL(v)
-	if err != nil {
-		return errRedisURL
-	}
-	if len(o.InitAddress) != 1 || o.Sentinel.MasterSet != "" {
-		return errors.New("REDIS_URL names several servers, want one")
-	}
-	return nil
-}
-
-func validDatabase(v string) error {
-	if v == "" {
-		return nil
-	}
-	if _, err := pgx.ParseConfig(v); err != nil {
-		return errors.New("DATABASE_URL is not understood, want postgres://user:password@host:port/database")
+	if err := validate(); err != nil {
+		return fmt.Errorf("%s: %w", variable, err)
 	}
 	return nil
 }
