@@ -33,13 +33,14 @@ type anyCache interface {
 func (s *Service) openCaches() error {
 	o := opener{redis: s.redis, cfg: s.cfg, all: make(map[string]anyCache)}
 	c := &s.caches
-	c.leads = open(&o, leadKeyspace(s.cfg.LeadKeyPrefix), s.loadLead, s.cfg.LeadTTL)
-	c.organizations = open(&o, keyspaceOf("organization", organizationKeys), s.loadOrganization, s.cfg.OrganizationTTL)
-	c.contexts = open(&o, keyspaceOf("context", contextKeys), s.loadContext, s.cfg.ContextTTL)
-	c.conversations = open(&o, conversationsKeyspace(), s.loadConversations, s.cfg.ConversationsTTL)
-	c.summaries = open(&o, keyspaceOf("summaries", summariesKeys), s.db.Summaries, s.cfg.SummariesTTL)
-	c.sessions = open(&o, keyspaceOf("session", sessionKeys), s.db.CallSession, s.cfg.SessionTTL)
-	c.greetings = open(&o, keyspaceOf("greeting", greetingKeys), s.loadGreeting, s.cfg.GreetingTTL)
+	lists := max(1, s.cfg.LocalEntries/10)
+	c.leads = open(&o, leadKeyspace(s.cfg.LeadKeyPrefix), s.loadLead, s.cfg.LeadTTL, s.cfg.LocalEntries)
+	c.organizations = open(&o, keyspaceOf("organization", organizationKeys), s.loadOrganization, s.cfg.OrganizationTTL, s.cfg.LocalEntries)
+	c.contexts = open(&o, keyspaceOf("context", contextKeys), s.loadContext, s.cfg.ContextTTL, s.cfg.LocalEntries)
+	c.conversations = open(&o, conversationsKeyspace(), s.loadConversations, s.cfg.ConversationsTTL, lists)
+	c.summaries = open(&o, keyspaceOf("summaries", summariesKeys), s.db.Summaries, s.cfg.SummariesTTL, lists)
+	c.sessions = open(&o, keyspaceOf("session", sessionKeys), s.db.CallSession, s.cfg.SessionTTL, s.cfg.LocalEntries)
+	c.greetings = open(&o, keyspaceOf("greeting", greetingKeys), s.loadGreeting, s.cfg.GreetingTTL, s.cfg.LocalEntries)
 	c.all = o.all
 	if o.err != nil {
 		return errors.Join(o.err, c.closeAll())
@@ -56,12 +57,12 @@ type opener struct {
 }
 
 func open[K comparable, V any](
-	o *opener, keys tiered.Keyspace[K], load tiered.LoaderFunc[K, V], ttl time.Duration,
+	o *opener, keys tiered.Keyspace[K], load tiered.LoaderFunc[K, V], ttl time.Duration, entries int,
 ) *tiered.Cache[K, V] {
 	c, err := tiered.New(o.redis, keys, load, tiered.Options{
 		TTL:          ttl,
 		AbsentTTL:    min(ttl, o.cfg.NotFoundTTL),
-		LocalEntries: o.cfg.LocalEntries,
+		LocalEntries: entries,
 		Codec:        codec{},
 		PlainJSON:    o.cfg.PlainJSON,
 	})
@@ -86,10 +87,13 @@ func (c *caches) related(leadID string) []tiered.Target {
 	return append(c.said(leadID), c.summaries.Target(leadID), c.sessions.Target(leadID))
 }
 
-// said returns what is remembered of a lead and depends on its messages.
+// said returns what is remembered of a lead and depends on its messages. What
+// the old service wrote bears no tag until it was read: it is named, for the
+// limits that the old service knows.
 func (c *caches) said(leadID string) []tiered.Target {
 	return []tiered.Target{
 		tiered.Tagged(conversationsTag(leadID)),
+		c.conversations.Target(conversationsKey{leadID, 5}, conversationsKey{leadID, 10}, conversationsKey{leadID, 20}),
 		c.contexts.Target(leadID),
 		c.greetings.Target(leadID),
 	}

@@ -28,7 +28,8 @@ type Config struct {
 	OrganizationTTL time.Duration
 
 	// NotFoundTTL bounds the age of the memory that there is no such lead, or
-	// that it has made no call. Default 30 seconds.
+	// that it has made no call. It is no longer than the TTL of what is not
+	// there. Default 30 seconds.
 	NotFoundTTL time.Duration
 
 	// ContextTTL, ConversationsTTL, SummariesTTL, SessionTTL and GreetingTTL
@@ -41,7 +42,9 @@ type Config struct {
 	GreetingTTL      time.Duration
 
 	// LocalEntries bounds how many entries of each kind this process keeps: so
-	// many leads, so many organizations, and so on. Default 10,000.
+	// many leads, so many organizations, and so on, and a tenth of it of those
+	// that are lists, conversations and summaries. A list of twenty messages
+	// takes some 10 KB. Default 10,000.
 	LocalEntries int
 
 	// PlainJSON keeps values in Redis as plain JSON, with the names of the

@@ -3,7 +3,6 @@ package leadsvc
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -73,14 +72,6 @@ func (s *Service) loadBackground(ctx context.Context, leadID string) (b backgrou
 	if b.summaries, err = s.db.Summaries(ctx, leadID); err != nil {
 		return background{}, err
 	}
-	// A lead that moved to this organization spoke with another before, which
-	// is none of this one's business.
-	b.messages = slices.DeleteFunc(b.messages, func(m Conversation) bool {
-		return m.OrganizationID != b.lead.OrganizationID
-	})
-	b.summaries = slices.DeleteFunc(b.summaries, func(s Summary) bool {
-		return s.OrganizationID != b.lead.OrganizationID
-	})
 	b.summaries = b.summaries[:min(contextSummaries, len(b.summaries))]
 	return b, nil
 }

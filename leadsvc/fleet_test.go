@@ -173,6 +173,8 @@ func TestClose(t *testing.T) {
 	wantClosed("UpdateLead", err)
 	_, err = n.AppendMessage(t.Context(), leadsvc.Message{LeadID: lead.ID})
 	wantClosed("AppendMessage", err)
+	_, err = n.Lead(t.Context(), lead.ID)
+	wantClosed("Lead", err)
 	wantClosed("InvalidateLeadCaches", n.InvalidateLeadCaches(t.Context(), lead.ID, phone, defaultOrg))
 	wantClosed("InvalidateOrganizationCache", n.InvalidateOrganizationCache(t.Context(), phone))
 

@@ -23,6 +23,9 @@ func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (Le
 	if err != nil {
 		return Lead{}, err
 	}
+	if len(orgID) > maxID {
+		return Lead{}, ErrUnknownOrganization
+	}
 	key := leadKey{number, orgID}
 	lead, err := s.lead(ctx, key)
 	if errors.Is(err, ErrNotFound) {
@@ -40,6 +43,9 @@ func (s *Service) FindLeadByPhone(ctx context.Context, phone, orgID string) (Lea
 	if err != nil {
 		return Lead{}, err
 	}
+	if len(orgID) > maxID {
+		return Lead{}, ErrNotFound
+	}
 	return s.lead(ctx, leadKey{number, orgID})
 }
 
@@ -51,6 +57,9 @@ func (s *Service) lead(ctx context.Context, key leadKey) (Lead, error) {
 // Lead returns the lead with that id, or [ErrNotFound]. It always asks the
 // database: what is remembered of leads is found by phone number.
 func (s *Service) Lead(ctx context.Context, leadID string) (Lead, error) {
+	if s.writer.closed() {
+		return Lead{}, ErrClosed
+	}
 	return s.db.Lead(ctx, leadID)
 }
 

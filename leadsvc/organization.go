@@ -21,10 +21,15 @@ import (
 // It is [ErrNoDefaultOrganization] if the default one does not exist. That,
 // and a failure of the database, is not remembered.
 func (s *Service) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
+	return s.organizations.Get(ctx, organizationKey(number))
+}
+
+// organizationKey returns what a number is remembered under.
+func organizationKey(number string) string {
 	if len(number) > maxPhoneText {
-		number = ""
+		return ""
 	}
-	return s.organizations.Get(ctx, number)
+	return number
 }
 
 // minTelling is how many digits tell a number whatever stands between them:
@@ -57,5 +62,5 @@ func (s *Service) loadOrganization(ctx context.Context, number string) (Organiza
 // spellings of its number; each is forgotten by itself. [ErrPending] means
 // that the other nodes do not know yet.
 func (s *Service) InvalidateOrganizationCache(ctx context.Context, number string) error {
-	return s.organizations.Invalidate(ctx, number)
+	return s.organizations.Invalidate(ctx, organizationKey(number))
 }

@@ -92,7 +92,7 @@ func details(j JSON) string {
 	if j == "{}" || len(j) > maxDetails {
 		return ""
 	}
-	return string(j)
+	return oneLine(string(j), maxDetails)
 }
 
 // day returns the date of t, which is in UTC.
@@ -103,8 +103,10 @@ func day(t time.Time) string {
 	return t.Format(time.DateOnly)
 }
 
+const zeroWidthJoiner = 0x200d // part of many emoji
+
 // oneLine returns s with each run of spaces and control characters made one
-// space, and none at the ends. What is longer than limit bytes is cut between
+// space, none at the ends, and without characters that only format. What is longer than limit bytes is cut between
 // characters and ends with an ellipsis.
 func oneLine(s string, limit int) string {
 	const ellipsis = "…"
@@ -115,6 +117,9 @@ func oneLine(s string, limit int) string {
 		if unicode.IsSpace(r) || unicode.IsControl(r) {
 			gap = len(line) > 0
 			continue
+		}
+		if unicode.Is(unicode.Cf, r) && r != zeroWidthJoiner {
+			continue // it shows as nothing, or turns what follows around
 		}
 		if gap {
 			line, gap = append(line, ' '), false

@@ -74,6 +74,71 @@ func TestConversationsOfAnyLimit(t *testing.T) {
 	}
 }
 
+// What the old service has stored of conversations, for the limits that it
+// knows, is forgotten although no node has read it.
+func TestConversationsOfTheOldService(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	a, b := f.node(t, leadsvc.Config{PlainJSON: true}), f.node(t, leadsvc.Config{PlainJSON: true})
+	lead := find(t, a, phone)
+	limits := []int{5, 10, 20}
+	for i, write := range []func() error{
+		func() error { say(t, a, lead.ID, "hello"); return nil },
+		func() error { _, err := a.UpdateLead(t.Context(), lead.ID, leadsvc.LeadChanges{}); return err },
+		func() error { return a.InvalidateLeadCaches(t.Context(), lead.ID, phone, defaultOrg) },
+	} {
+		for _, limit := range limits {
+			key := fmt.Sprint(f.prefix, "bici:conv:", lead.ID, ":", limit)
+			if err := f.redis.Do(t.Context(), f.redis.B().Set().Key(key).Value("[]").ExSeconds(120).Build()).Error(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := write(); err != nil {
+			t.Fatal(err)
+		}
+		for _, limit := range limits {
+			for _, n := range []*node{a, b} {
+				if got := last(t, n, lead.ID, limit); got != "1, hello" {
+					t.Errorf("after write %d, limit %d: %s, want the message", i, limit, got)
+				}
+			}
+		}
+	}
+}
+
+// What is longer than an identifier can be fills no cache.
+func TestLongOrganizationID(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n := f.node(t, leadsvc.Config{})
+	long := strings.Repeat("x", 256)
+	if _, err := n.FindLeadByPhone(t.Context(), phone, long); !errors.Is(err, leadsvc.ErrNotFound) {
+		t.Errorf("FindLeadByPhone: %v, want ErrNotFound", err)
+	}
+	if _, err := n.FindOrCreateLead(t.Context(), phone, long); !errors.Is(err, leadsvc.ErrUnknownOrganization) {
+		t.Errorf("FindOrCreateLead: %v, want ErrUnknownOrganization", err)
+	}
+	f.wantKeys(t)
+}
+
+// A number that is remembered as none is also forgotten as none.
+func TestInvalidateLongNumber(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n := f.node(t, leadsvc.Config{})
+	long := strings.Repeat("1", 300)
+	if _, err := n.OrganizationByPhone(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	f.exec(t, `UPDATE organizations SET name = 'Renamed' WHERE id = $1`, defaultOrg)
+	if err := n.InvalidateOrganizationCache(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	if org, err := n.OrganizationByPhone(t.Context(), long); err != nil || org.Name != "Renamed" {
+		t.Errorf("OrganizationByPhone = %+v, %v, want the new name", org, err)
+	}
+}
+
 // What a caller does to a slice that it was given changes no one else's.
 func TestReturnedSlicesAreTheCallers(t *testing.T) {
 	t.Parallel()

@@ -53,7 +53,7 @@ type CacheUse struct {
 
 	LoadErrors  uint64 `json:"load_errors"`  // questions that the database did not answer
 	RedisErrors uint64 `json:"redis_errors"` // calls that Redis did not answer
-	Undecodable uint64 `json:"undecodable"`  // values in Redis that made no sense
+	Undecodable uint64 `json:"undecodable"`  // values in Redis that made no sense, or were too large to be put there
 
 	LocalHitRate float64 `json:"local_hit_rate"` // of the calls
 	RedisHitRate float64 `json:"redis_hit_rate"` // of the local misses

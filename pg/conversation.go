@@ -62,6 +62,11 @@ type Message struct {
 	Timestamp time.Time // zero: the database's time
 	Metadata  JSON
 
+	// OrganizationID, if it is not empty, is the organization to which the
+	// message was sent: if the lead is not, or no longer, one of its, there is
+	// no such lead.
+	OrganizationID string
+
 	// ExternalID, if it is not empty, names the message where it came from,
 	// Twilio's MessageSid for one. A lead has one message of each name.
 	ExternalID string
@@ -91,13 +96,21 @@ func scanConversation(row pgx.CollectableRow) (c Conversation, err error) {
 	return c, err
 }
 
-const selectConversations = `SELECT ` + conversationColumns + ` FROM (
-		SELECT * FROM conversations WHERE lead_id = $1 AND lead_id::text = $2::text
+// ofItsOrganization is the condition that a row x of a lead, whose id is $1, is
+// of the organization to which the lead belongs now. What was said to another,
+// before the lead moved, is none of this one's business. Rows of the old
+// service may have none.
+func ofItsOrganization(x string) string {
+	return `coalesce(` + x + `.organization_id = (SELECT organization_id FROM leads WHERE id = $1), true)`
+}
+
+var selectConversations = `SELECT ` + conversationColumns + ` FROM (
+		SELECT * FROM conversations x WHERE lead_id = $1 AND lead_id::text = $2::text AND ` + ofItsOrganization("x") + `
 		ORDER BY "timestamp" DESC, id DESC LIMIT $3::bigint
 	) c ORDER BY c."timestamp", c.id`
 
-// Conversations returns the last messages of a lead, at most limit of them, in
-// the order in which they were sent. A lead without messages, or an unknown
+// Conversations returns the last messages of a lead in its organization, at
+// most limit of them, in the order in which they were sent. A lead without messages, or an unknown
 // one, has an empty slice. A limit below 1 is [ErrInvalid].
 func (db *DB) Conversations(ctx context.Context, leadID string, limit int) ([]Conversation, error) {
 	const op = "conversations"
@@ -125,14 +138,15 @@ const insertConversation = `WITH made AS (
 			content, sent_by, type, "timestamp", metadata, external_id)
 		SELECT l.organization_id, l.id, l.phone_number_normalized,
 			$3, $4, $5, coalesce($6, clock_timestamp()), $7, $8::text
-		FROM leads l WHERE l.id = $1 AND l.id::text = $2::text
+		FROM leads l WHERE l.id = $1 AND l.id::text = $2::text AND $9::text IN ('', l.organization_id::text)
 		ON CONFLICT (lead_id, external_id) WHERE external_id IS NOT NULL DO NOTHING
 		RETURNING ` + conversationColumns + `
 	)
 	SELECT * FROM made
 	UNION ALL
 	SELECT ` + conversationColumns + ` FROM conversations c
-		WHERE c.lead_id = $1 AND c.lead_id::text = $2::text AND c.external_id = $8::text`
+		WHERE c.lead_id = $1 AND c.lead_id::text = $2::text AND c.external_id = $8::text
+			AND $9::text IN ('', c.organization_id::text)`
 
 // AppendMessage stores a message and returns it. A message whose ExternalID
 // the lead has already is not stored again: the stored one is returned. It
@@ -148,7 +162,7 @@ func (db *DB) AppendMessage(ctx context.Context, m Message) (Conversation, error
 	name := pgtype.Text{String: m.ExternalID, Valid: m.ExternalID != ""}
 	for range maxRaces {
 		c, err := one(ctx, db, scanConversation, insertConversation,
-			m.LeadID, m.LeadID, m.Content, string(m.SentBy), string(m.Type), at, m.Metadata, name)
+			m.LeadID, m.LeadID, m.Content, string(m.SentBy), string(m.Type), at, m.Metadata, name, m.OrganizationID)
 		if err == nil {
 			return c, nil
 		}
@@ -159,8 +173,12 @@ func (db *DB) AppendMessage(ctx context.Context, m Message) (Conversation, error
 		// There is no such lead, no longer, or none with such an id. If there
 		// is, another node stored the same message after this statement's
 		// snapshot, see [DB.CreateLead], or the error speaks of something else.
-		if _, missing := db.Lead(ctx, m.LeadID); missing != nil {
+		lead, missing := db.Lead(ctx, m.LeadID)
+		if missing != nil {
 			return Conversation{}, missing
+		}
+		if m.OrganizationID != "" && m.OrganizationID != lead.OrganizationID {
+			return Conversation{}, tiered.ErrNotFound
 		}
 		if !none {
 			return Conversation{}, db.failWrite(op, err)

@@ -151,6 +151,66 @@ func TestAppendMessageRace(t *testing.T) {
 	}
 }
 
+// What a lead said to an organization before it moved to another is none of
+// the other's business, and what is sent to the one is not stored for the other.
+func TestLeadThatMoved(t *testing.T) {
+	t.Parallel()
+	for name, setup := range schemas {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const there = "b0c1b1c1-0000-0000-0000-00000000000a"
+			db, url := setup(t)
+			lead := addLead(t, db, "17786528784")
+			exec(t, url, `INSERT INTO organizations (id, name) VALUES ('`+there+`', 'There')`)
+			say := func(organizationID, content string) error {
+				t.Helper()
+				_, err := db.AppendMessage(t.Context(), pg.Message{
+					LeadID: lead.ID, OrganizationID: organizationID, Content: content,
+					SentBy: pg.SenderUser, Type: pg.ChannelSMS, ExternalID: content,
+				})
+				return err
+			}
+			want := func(content string, summaries int, sid string) {
+				t.Helper()
+				said, err := db.Conversations(t.Context(), lead.ID, 1)
+				if err != nil || len(said) != 1 || said[0].Content != content {
+					t.Errorf("Conversations = %+v, %v, want %q", said, err, content)
+				}
+				if all, err := db.Summaries(t.Context(), lead.ID); err != nil || len(all) != summaries {
+					t.Errorf("%d summaries, %v, want %d", len(all), err, summaries)
+				}
+				if s, err := db.CallSession(t.Context(), lead.ID); s.CallSID.String != sid || err != nil && sid != "" {
+					t.Errorf("CallSession = %+v, %v, want %q", s, err, sid)
+				}
+			}
+			move := func(to string) {
+				t.Helper()
+				if _, _, err := db.UpdateLead(t.Context(), lead.ID, pg.LeadChanges{OrganizationID: pg.Set(to)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(say(lead.OrganizationID, "here"), say("", "to whomever")); err != nil {
+				t.Fatal(err)
+			}
+			exec(t, url, `INSERT INTO conversation_summaries (organization_id, lead_id, summary) SELECT organization_id, id, 'x' FROM leads`)
+			exec(t, url, `INSERT INTO call_sessions (organization_id, lead_id, call_sid) SELECT organization_id, id, 'CA1' FROM leads`)
+			move(there)
+			if err := say(lead.OrganizationID, "late"); !errors.Is(err, tiered.ErrNotFound) {
+				t.Errorf("to the organization that it has left: %v, want ErrNotFound", err)
+			}
+			if err := say(there, "here"); !errors.Is(err, tiered.ErrNotFound) {
+				t.Errorf("under the name of a message that another organization has: %v, want ErrNotFound", err)
+			}
+			if err := errors.Join(say(lead.OrganizationID, "here"), say(there, "there")); err != nil {
+				t.Errorf("again to the one that has it, and to the one of now: %v", err)
+			}
+			want("there", 0, "")
+			move(lead.OrganizationID)
+			want("to whomever", 1, "CA1")
+		})
+	}
+}
+
 func TestSummariesAndCallSession(t *testing.T) {
 	t.Parallel()
 	for name, setup := range schemas {

@@ -6,12 +6,14 @@ const (
 	SelectLeadByPhone         = selectLeadByPhone
 	SelectOrganization        = selectOrganization
 	SelectOrganizationByPhone = selectOrganizationByPhone
-	SelectConversations       = selectConversations
-	SelectSummaries           = selectSummaries
-	SelectCallSession         = selectCallSession
 )
 
-var SelectOrganizationByNormalizedPhone = selectOrganizationByNormalizedPhone
+var (
+	SelectOrganizationByNormalizedPhone = selectOrganizationByNormalizedPhone
+	SelectConversations                 = selectConversations
+	SelectSummaries                     = selectSummaries
+	SelectCallSession                   = selectCallSession
+)
 
 // Describe is what an error's text says of its cause.
 var Describe = describe

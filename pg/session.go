@@ -31,13 +31,13 @@ func scanSummary(row pgx.CollectableRow) (s Summary, err error) {
 // prompt has room for more.
 const maxSummaries = 100
 
-const selectSummaries = `SELECT ` + summaryColumns + ` FROM conversation_summaries s
-	WHERE s.lead_id = $1 AND s.lead_id::text = $2::text
+var selectSummaries = `SELECT ` + summaryColumns + ` FROM conversation_summaries s
+	WHERE s.lead_id = $1 AND s.lead_id::text = $2::text AND ` + ofItsOrganization("s") + `
 	ORDER BY s.created_at DESC, s.id DESC LIMIT $3::bigint`
 
-// Summaries returns the summaries of a lead's conversations, the newest first
-// and at most 100. A lead without summaries, or an unknown one, has an empty
-// slice.
+// Summaries returns the summaries of a lead's conversations in its
+// organization, the newest first and at most 100. A lead without summaries, or
+// an unknown one, has an empty slice.
 func (db *DB) Summaries(ctx context.Context, leadID string) ([]Summary, error) {
 	return list(ctx, db, "summaries", scanSummary, selectSummaries, leadID, leadID, maxSummaries)
 }
@@ -64,11 +64,11 @@ func scanCallSession(row pgx.CollectableRow) (s CallSession, err error) {
 	return s, err
 }
 
-const selectCallSession = `SELECT ` + callSessionColumns + ` FROM call_sessions s
-	WHERE s.lead_id = $1 AND s.lead_id::text = $2::text
+var selectCallSession = `SELECT ` + callSessionColumns + ` FROM call_sessions s
+	WHERE s.lead_id = $1 AND s.lead_id::text = $2::text AND ` + ofItsOrganization("s") + `
 	ORDER BY s.started_at DESC NULLS LAST, s.id DESC LIMIT 1`
 
-// CallSession returns the newest call of a lead, or [tiered.ErrNotFound].
+// CallSession returns the newest call of a lead in its organization, or [tiered.ErrNotFound].
 func (db *DB) CallSession(ctx context.Context, leadID string) (CallSession, error) {
 	s, err := one(ctx, db, scanCallSession, selectCallSession, leadID, leadID)
 	if err != nil {

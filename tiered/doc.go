@@ -129,6 +129,17 @@
 //   - A loader that reads a lagging replica of its database may store what was
 //     true before the invalidation.
 //   - SWAPDB replaces all keys and tells nobody.
+//   - Two masters at once: a node that is partitioned together with the old one
+//     hears its ticks and none of the changes made on the other. With
+//     min-replicas-to-write such a master takes no writes, and then it is not
+//     used.
+//   - A machine that is suspended as a whole, and its monotonic clock with it,
+//     adds that time to MaxStale.
+//   - A server that was replaced and put back while it knew nothing of that is
+//     known by the nodes that were connected to its stand-in. If all of those
+//     have ended meanwhile, nobody knows.
+//   - Under memory pressure with a policy that evicts any key (allkeys-random)
+//     Redis may evict the state: each time the local tiers are dropped.
 //   - A plain value does not say in which life of the server it was written:
 //     after a restart from a snapshot, or a failover, it may be one that had
 //     been deleted, for up to its TTL. Nor does this package keep another

@@ -173,10 +173,10 @@ func TestLife(t *testing.T) {
 	if lifeOf("a") == lifeOf("b") || lifeOf("a") == 0 {
 		t.Error("lives of two servers are one")
 	}
-	if got := runID("# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nport:1\r\n"); got != "abc" {
+	if got := infoField("# Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nport:1\r\n", "run_id"); got != "abc" {
 		t.Errorf("runID = %q", got)
 	}
-	if got := runID(""); got != "" {
+	if got := infoField("", "run_id"); got != "" {
 		t.Errorf("runID = %q", got)
 	}
 }

@@ -23,11 +23,12 @@ import (
 // Only the goroutine that reads the connection uses what is not marked
 // otherwise.
 type pulse struct {
-	channel string        // of the ticks; never changed
-	first   chan struct{} // closed when the first tick was heard
-	lease   atomic.Int64  // the monotonic time up to which the last one renewed the lease
-	purges  uint64        // the number of the latest purge
-	heard   bool          // any tick; before that, purges is not known
+	channel  string        // of the ticks; never changed
+	first    chan struct{} // closed when the first tick was heard
+	lease    atomic.Int64  // the monotonic time up to which the last one renewed the lease
+	purges   uint64        // the number of the latest purge
+	counting bool          // purges is known
+	heard    bool          // any tick
 }
 
 // beatsPerLease ticks are sent per MaxStale: one that is late by a few does not
@@ -67,7 +68,7 @@ func (l *link) heartbeat(ctx context.Context) {
 			return
 		case <-ticker.C:
 			// That it arrived, the tick itself will tell.
-			if err := l.beat(ctx); isReply(err) {
+			if err := l.beat(ctx); isReply(err) || errors.Is(err, errDeaf) {
 				l.redis.failed(discreet(err))
 				l.line.hangUp()
 			}
@@ -82,9 +83,15 @@ func (l *link) beat(ctx context.Context) error {
 	defer cancel()
 	var sent [8]byte
 	binary.BigEndian.PutUint64(sent[:], uint64(l.redis.clock.now()))
-	return l.client.Do(ctx, l.client.B().Eval().Script(tickScript).Numkeys(1).Key(l.redis.stateKey()).
-		Arg(l.pulse.channel, string(sent[:]), l.claimed).Build()).Error()
+	listeners, err := l.client.Do(ctx, l.client.B().Eval().Script(tickScript).Numkeys(1).Key(l.redis.stateKey()).
+		Arg(l.pulse.channel, string(sent[:]), l.claimed).Build()).AsInt64()
+	if err == nil && listeners == 0 {
+		return errDeaf
+	}
+	return err
 }
+
+var errDeaf = errors.New("the subscription is gone")
 
 // A tick is what comes back of a beat.
 type tick struct {
@@ -116,8 +123,8 @@ func (l *link) onTick(message string) {
 		return
 	}
 	p := &l.pulse
-	lost := p.heard && t.purges != p.purges && !broken("sequence")
-	p.purges = t.purges
+	lost := p.counting && t.purges != p.purges && !broken("sequence")
+	p.purges, p.counting = t.purges, true
 	if lost {
 		l.redis.restart(l, errGap)
 	}
@@ -134,7 +141,7 @@ var errGap = errors.New("a purge was lost")
 // follows notes the number of a purge and reports whether none was lost before
 // it.
 func (p *pulse) follows(number uint64) bool {
-	next := p.purges + 1
-	p.purges = number
-	return !p.heard || number == next || broken("sequence")
+	next, counting := p.purges+1, p.counting
+	p.purges, p.counting = number, true
+	return !counting || number == next || broken("sequence")
 }

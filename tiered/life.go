@@ -13,14 +13,15 @@ import (
 // every delete. So each frame names the life of the server that it was written
 // in, and those of other lives are misses.
 //
-// A life is a text under a key in Redis itself: the run id of the server and
-// something random. Whoever connects and finds the run id of another server
-// there begins a new life. The random part is for a server that was replaced
-// and later put back, without a restart: it may still hold what was deleted on
-// its stand-in. A node that was connected to the stand-in has left the first
-// life and does not go back to it; it begins another, and the ticks of the
-// others tell them. (If no node noticed the stand-in, nobody deleted anything
-// there.)
+// A life is a text under a key in Redis itself: who the server is, and something
+// random. The run id tells a server from the one it was before a restart, the
+// replication id from the one it was before it became a replica or a master.
+// Whoever connects and finds another server there begins a new life.
+//
+// The random part is for a server that was replaced and later put back while it
+// knew nothing of that: it may still hold what was deleted on its stand-in. A
+// node that was connected to the stand-in has left the first life and does not
+// go back to it; it begins another, and the ticks of the others tell them.
 
 // claimScript returns the life of the server, a new one if need be.
 var claimScript = newScript(`
@@ -34,20 +35,34 @@ return ARGV[2]`)
 
 // claim finds out in which life of the server this link is.
 func (l *link) claim(ctx context.Context) error {
-	info, err := l.client.Do(ctx, l.client.B().Info().Section("server").Build()).ToString()
+	server, err := l.identity(ctx)
 	if err != nil {
-		if !isReply(err) {
-			return err
-		}
-		l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
-			"err", discreet(err))
+		return err
 	}
-	server := runID(info) + ":"
 	args := append([]string{server, server + newToken()}, l.redis.left...)
 	l.claimed, err = l.client.Do(ctx, l.client.B().Eval().Script(claimScript.body).Numkeys(1).Key(l.redis.stateKey()).
 		Arg(args...).Build()).ToString()
 	l.life = lifeOf(l.claimed)
 	return err
+}
+
+// identity says who the server is: nothing, where it does not say so itself. A
+// node that is not told takes any life that it has not left.
+func (l *link) identity(ctx context.Context) (string, error) {
+	var server strings.Builder
+	for _, field := range []struct{ section, name string }{{"server", "run_id"}, {"replication", "master_replid"}} {
+		info, err := l.client.Do(ctx, l.client.B().Info().Section(field.section).Build()).ToString()
+		if isReply(err) {
+			l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
+				"err", discreet(err))
+			return "", nil
+		}
+		if err != nil {
+			return "", err
+		}
+		server.WriteString(infoField(info, field.name) + ":")
+	}
+	return server.String(), nil
 }
 
 // maxLives bounds the lives that a node remembers to have left.
@@ -66,10 +81,10 @@ func (r *Redis) settleIn(life string) {
 // newToken returns a text that no other call returns.
 func newToken() string { return rand.Text() }
 
-func runID(info string) string {
+func infoField(info, name string) string {
 	for line := range strings.Lines(info) {
-		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
-			return strings.TrimSpace(id)
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
 		}
 	}
 	return ""

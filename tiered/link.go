@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/redis/rueidis"
@@ -82,7 +83,7 @@ func (l *link) greet() error {
 }
 
 // greetRounds is how many round trips greet makes.
-const greetRounds = 7
+const greetRounds = 9
 
 var errOldProtocol = errors.New("the connection speaks RESP2")
 
@@ -115,12 +116,17 @@ func (l *link) close() {
 	l.client.Close()
 }
 
-func (l *link) channel() string { return l.redis.opts.Prefix + purgeChannel }
+// channel names that of the purges. Redis has one name space of channels for
+// all its databases, and each of those counts its own purges.
+func (l *link) channel() string {
+	return l.redis.opts.Prefix + purgeChannel + strconv.Itoa(l.redis.database)
+}
 
 // onPush handles a tracking push. None at all (nil) means that Redis, or the
 // connection, has forgotten what this node holds.
 func (l *link) onPush(keys []rueidis.RedisMessage) {
 	if keys == nil {
+		l.pulse.counting = false // of the purges, after FLUSHALL
 		l.redis.restart(l, errForgotten)
 		return
 	}

@@ -61,7 +61,7 @@ const (
 
 	connBuffer = 64 << 10 // bytes, each way; a value larger than that costs a few more system calls
 
-	purgeChannel = reserved + "purge" // after the prefix
+	purgeChannel = reserved + "purge:" // after the prefix, before the database
 )
 
 // Redis is one node's link to Redis. The caches of a process share one: it
@@ -75,6 +75,7 @@ type Redis struct {
 	dialer dialer
 
 	dialTimeout time.Duration
+	database    int
 
 	latency latency // of reads
 
@@ -117,7 +118,7 @@ func Dial(o RedisOptions) (*Redis, error) {
 		return r, nil
 	}
 	r.current.Store(newSession(o.MaxStale))
-	r.dialTimeout = co.Dialer.Timeout
+	r.dialTimeout, r.database = co.Dialer.Timeout, co.SelectDB
 	r.dialer = dialer{ctx: r.ctx, base: co.DialCtxFn}
 	co.DialCtxFn = r.dialer.dial
 	// NewClient wants to dial a connection for all to share. This node uses a

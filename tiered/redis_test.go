@@ -252,7 +252,7 @@ func TestUnreadablePurge(t *testing.T) {
 	f := newFleet(t, time.Hour)
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
-	f.cli(t, "PUBLISH", purgeChannel, "hello")
+	f.cli(t, "PUBLISH", purgeChannel+"0", "hello")
 	servertest.Eventually(t, 10*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
 }
 
