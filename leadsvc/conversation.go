@@ -6,7 +6,8 @@ import "context"
 // returns, the lead's conversations, context and greeting are invalidated on
 // every node. A message whose ExternalID its lead has already is not stored
 // again: the stored one is returned. It returns [ErrNotFound] if there is no
-// such lead, [ErrUnknownOrganization] if the lead's own is gone, and
+// such lead, [ErrUnknownOrganization] if the lead's own is gone,
+// [ErrConflict] if another organization has a message of that name, and
 // [ErrInvalid] for a value that is not allowed. When ctx ends the caller is
 // answered at once, and a message that is being stored is stored all the same
 // unless the database keeps it waiting.

@@ -151,8 +151,9 @@ const insertConversation = `WITH made AS (
 // AppendMessage stores a message and returns it. A message whose ExternalID
 // the lead has already is not stored again: the stored one is returned. It
 // returns [tiered.ErrNotFound] if there is no such lead,
-// [ErrUnknownOrganization] if the lead's own is gone, and [ErrInvalid] for a
-// value that is not allowed.
+// [ErrUnknownOrganization] if the lead's own is gone, [ErrConflict] if the lead
+// has sent a message of that name to another organization, and [ErrInvalid] for
+// a value that is not allowed.
 func (db *DB) AppendMessage(ctx context.Context, m Message) (Conversation, error) {
 	const op = "append message"
 	if err := m.validate(); err != nil {
@@ -183,6 +184,10 @@ func (db *DB) AppendMessage(ctx context.Context, m Message) (Conversation, error
 		if !none {
 			return Conversation{}, db.failWrite(op, err)
 		}
+	}
+	if m.OrganizationID != "" && name.Valid {
+		// The lead has a message of that name that it sent to another organization.
+		return Conversation{}, db.wrap(op, ErrConflict, nil)
 	}
 	return Conversation{}, db.wrap(op, errVanishes, nil)
 }

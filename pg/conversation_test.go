@@ -198,8 +198,8 @@ func TestLeadThatMoved(t *testing.T) {
 			if err := say(lead.OrganizationID, "late"); !errors.Is(err, tiered.ErrNotFound) {
 				t.Errorf("to the organization that it has left: %v, want ErrNotFound", err)
 			}
-			if err := say(there, "here"); !errors.Is(err, tiered.ErrNotFound) {
-				t.Errorf("under the name of a message that another organization has: %v, want ErrNotFound", err)
+			if err := say(there, "here"); !errors.Is(err, pg.ErrConflict) {
+				t.Errorf("under the name of a message that another organization has: %v, want ErrConflict", err)
 			}
 			if err := errors.Join(say(lead.OrganizationID, "here"), say(there, "there")); err != nil {
 				t.Errorf("again to the one that has it, and to the one of now: %v", err)

@@ -33,8 +33,7 @@ func TestLeaseBeforeEntry(t *testing.T) {
 		var news sync.WaitGroup
 		news.Go(func() {
 			ready.Store(true)
-			for !begin.Load() {
-				runtime.Gosched()
+			for !begin.Load() { //nolint:revive // it spins: a goroutine that slept would begin too late
 			}
 			tk.void("k")
 			s.renew(1000)

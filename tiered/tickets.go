@@ -87,7 +87,7 @@ func (t *tickets[V]) open(at place, s *session) *entry[V] {
 	defer sh.mu.Unlock()
 	if old := sh.entries[at.key]; old != nil {
 		old.expires.Store(0)
-		e.voided = old.voided
+		e.voided, old.voided = old.voided, nil
 		t.tags.remove(old.at)
 	}
 	t.tags.add(at)

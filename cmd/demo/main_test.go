@@ -78,7 +78,7 @@ func TestRun(t *testing.T) {
 		redis := servertest.Redis(t, "--requirepass", password)
 		databaseURL := servertest.DatabaseURL(t)
 		env := map[string]string{"REDIS_URL": redis.URL(), "DATABASE_URL": databaseURL}
-		d := demo(t, env, "-nodes", "1", "-duration", "1s", "-conversations", "10")
+		d := demo(t, env, "-nodes", "1", "-duration", "3s", "-conversations", "20")
 		d.mustHold(t)
 		mustBeClean(t, d.stdout.String(), redis, databaseURL)
 		c, err := pgx.ParseConfig(databaseURL)
