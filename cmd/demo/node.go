@@ -192,8 +192,10 @@ func (n *node) serve(ctx context.Context, listener net.Listener) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 	defer cancel()
 	defer context.AfterFunc(limited, cut)()
-	drained := n.inbound.Drain(limited) // WebSockets are none of Shutdown's business
-	return errors.Join(err, drained, server.Shutdown(limited), server.Close())
+	drained := make(chan error, 1)
+	go func() { drained <- n.inbound.Drain(limited) }() // WebSockets are none of Shutdown's business
+	err = errors.Join(err, server.Shutdown(limited), <-drained)
+	return errors.Join(err, server.Close())
 }
 
 // routes is what a node serves.

@@ -1,11 +1,12 @@
 package inbound
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"leadcache/leadsvc"
@@ -94,35 +95,48 @@ func (h *Handler) admitCall(r *http.Request, body []byte) error {
 // variables looks up all that a call needs.
 func (h *Handler) variables(ctx context.Context, c call) (variables, error) {
 	customer, ours := c.numbers()
-	organization, err := h.opts.Service.OrganizationByPhone(ctx, ours)
+	customer = numberOf(customer)
+	organization, lead, err := h.findLead(ctx, customer, numberOf(ours))
+	if errors.Is(err, leadsvc.ErrInvalidPhone) || errors.Is(err, leadsvc.ErrInvalid) {
+		// Anonymous, restricted, too long for the table: a stranger.
+		return variablesOf(c, organization), nil
+	}
 	if err != nil {
-		return variables{}, fmt.Errorf("organization look-up: %w", err)
+		return variables{}, err
 	}
 	v := variablesOf(c, organization)
-	lead, err := h.opts.Service.FindOrCreateLead(ctx, customer, organization.ID)
-	if errors.Is(err, leadsvc.ErrInvalidPhone) || errors.Is(err, leadsvc.ErrInvalid) {
-		return v, nil // anonymous, restricted, too long for the table: a stranger
-	}
-	if err != nil {
-		return variables{}, fmt.Errorf("lead look-up: %w", err)
-	}
 	v.setLead(customer, lead)
 	h.personalize(ctx, &v)
 	return v, nil
 }
 
-// personalize adds what a call can do without.
+// personalize adds what a call can do without, in ContextTimeout. How the
+// service would greet is for those who called us.
 func (h *Handler) personalize(ctx context.Context, v *variables) {
-	known, err := h.opts.Service.ConversationContext(ctx, v.LeadID)
+	ctx, cancel := context.WithTimeout(ctx, h.opts.ContextTimeout)
+	defer cancel()
+	var lookups sync.WaitGroup
+	lookups.Go(func() { v.ConversationContext = h.conversationContext(ctx, v.LeadID) })
+	if !v.IsOutbound {
+		lookups.Go(func() { v.DynamicGreeting = cmp.Or(h.greeting(ctx, v.LeadID), v.DynamicGreeting) })
+	}
+	lookups.Wait()
+}
+
+func (h *Handler) conversationContext(ctx context.Context, leadID string) string {
+	known, err := try(func() (leadsvc.ConversationContext, error) {
+		return h.opts.Service.ConversationContext(ctx, leadID)
+	})
 	if err != nil {
 		h.warnings.warn("inbound: a call begins without context", err)
 	}
-	v.ConversationContext = known.Text
-	greeting, err := h.opts.Service.Greeting(ctx, v.LeadID)
+	return known.Text
+}
+
+func (h *Handler) greeting(ctx context.Context, leadID string) string {
+	greeting, err := try(func() (string, error) { return h.opts.Service.Greeting(ctx, leadID) })
 	if err != nil {
 		h.warnings.warn("inbound: a call begins with the general greeting", err)
 	}
-	if greeting != "" {
-		v.DynamicGreeting = greeting
-	}
+	return plain(greeting)
 }

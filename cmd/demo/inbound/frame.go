@@ -3,8 +3,7 @@ package inbound
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"runtime/debug"
+	"unicode/utf8"
 
 	"github.com/coder/websocket"
 )
@@ -35,7 +34,13 @@ func (s *socket) accept(ctx context.Context, f frame) *websocket.CloseError {
 	if err != nil {
 		c = conversation{} // that of no numbers: it waits for none of theirs
 	}
-	s.texts.add(c, func() { s.write(ctx, s.answer(ctx, m, err)) })
+	// To wait for the texts before it counts too: whoever sent it waits as well.
+	limited, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
+	s.texts.add(c, func() {
+		a := s.answer(limited, m, err)
+		cancel()
+		s.write(ctx, a)
+	})
 	return nil
 }
 
@@ -46,6 +51,8 @@ func parseText(f frame) (m Text, refused *websocket.CloseError) {
 		return m, &websocket.CloseError{Code: websocket.StatusMessageTooBig, Reason: "message is too big"}
 	case f.kind != websocket.MessageText:
 		return m, &websocket.CloseError{Code: websocket.StatusUnsupportedData, Reason: "want text messages"}
+	case !utf8.Valid(f.data):
+		return m, &websocket.CloseError{Code: websocket.StatusInvalidFramePayloadData, Reason: "not UTF-8"}
 	case json.Unmarshal(f.data, &m) != nil:
 		return m, &websocket.CloseError{Code: websocket.StatusInvalidFramePayloadData, Reason: "not the JSON of a message"}
 	case m.ID == "":
@@ -68,18 +75,12 @@ func (s *socket) answer(ctx context.Context, m Text, refused error) Answer {
 	return Answer{ID: m.ID, Error: text}
 }
 
-// tryText is answerText in time. A panic is an error: this is no goroutine of
-// the server's, which would recover.
-func (s *socket) tryText(ctx context.Context, m Text) (a Answer, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic (%T) at %s", p, debug.Stack())
-		}
-	}()
-	ctx, cancel := context.WithTimeout(ctx, s.opts.RequestTimeout)
-	defer cancel()
-	a, _, err = s.answerText(ctx, m)
-	return a, err
+// tryText is answerText, which fails when ctx has ended.
+func (s *socket) tryText(ctx context.Context, m Text) (Answer, error) {
+	return try(func() (Answer, error) {
+		a, _, err := s.answerText(ctx, m)
+		return a, err
+	})
 }
 
 // write sends an answer. A client that does not take it in time is cut off; to

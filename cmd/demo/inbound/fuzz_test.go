@@ -73,7 +73,7 @@ func wantText(t *testing.T, m Text) {
 		t.Errorf("id %q", m.ID)
 	}
 	for _, number := range []string{m.From, m.To} {
-		if _, err := leadsvc.ParsePhone(number); err != nil || len(number) > maxNumber {
+		if _, err := leadsvc.ParsePhone(numberOf(number)); err != nil || len(number) > maxNumber {
 			t.Errorf("number %q: %v", number, err)
 		}
 	}

@@ -46,16 +46,26 @@ type Options struct {
 	// ReadTimeout bounds the arrival of a webhook's body. Default 5 seconds.
 	ReadTimeout time.Duration
 
-	// RequestTimeout bounds look-ups and writes of one call or text. Default
-	// 10 seconds; Twilio waits 15.
+	// RequestTimeout bounds look-ups and writes of one call or text, and how
+	// long a text of a WebSocket waits for those before it. Default 10 seconds;
+	// Twilio waits 15.
 	RequestTimeout time.Duration
+
+	// ContextTimeout bounds the look-ups of context and greeting, within
+	// RequestTimeout: a call begins without them, not with silence. Default 1.5
+	// seconds.
+	ContextTimeout time.Duration
 
 	// WriteTimeout bounds how long a client of the WebSocket may take to
 	// accept an answer. Default 5 seconds.
 	WriteTimeout time.Duration
 
-	// IdleTimeout ends a WebSocket on which nothing arrives. Default 2
-	// minutes.
+	// CloseTimeout bounds how long a client of the WebSocket may take to agree
+	// to its end. Default 1 second.
+	CloseTimeout time.Duration
+
+	// IdleTimeout ends a WebSocket on which no text arrives; pings are none.
+	// Default 2 minutes.
 	IdleTimeout time.Duration
 
 	// MaxInFlight bounds the texts of one WebSocket that have been read and
@@ -70,7 +80,9 @@ type Options struct {
 const (
 	defaultReadTimeout    = 5 * time.Second
 	defaultRequestTimeout = 10 * time.Second
+	defaultContextTimeout = 1500 * time.Millisecond
 	defaultWriteTimeout   = 5 * time.Second
+	defaultCloseTimeout   = time.Second
 	defaultIdleTimeout    = 2 * time.Minute
 	defaultMaxInFlight    = 32
 )
@@ -79,7 +91,9 @@ func (o Options) withDefaults() Options {
 	o.PublicURL = strings.TrimSuffix(o.PublicURL, "/")
 	o.ReadTimeout = cmp.Or(o.ReadTimeout, defaultReadTimeout)
 	o.RequestTimeout = cmp.Or(o.RequestTimeout, defaultRequestTimeout)
+	o.ContextTimeout = cmp.Or(o.ContextTimeout, defaultContextTimeout)
 	o.WriteTimeout = cmp.Or(o.WriteTimeout, defaultWriteTimeout)
+	o.CloseTimeout = cmp.Or(o.CloseTimeout, defaultCloseTimeout)
 	o.IdleTimeout = cmp.Or(o.IdleTimeout, defaultIdleTimeout)
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, defaultMaxInFlight)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
@@ -100,7 +114,9 @@ func (o Options) validate() error {
 	}{
 		{"ReadTimeout", o.ReadTimeout},
 		{"RequestTimeout", o.RequestTimeout},
+		{"ContextTimeout", o.ContextTimeout},
 		{"WriteTimeout", o.WriteTimeout},
+		{"CloseTimeout", o.CloseTimeout},
 		{"IdleTimeout", o.IdleTimeout},
 	} {
 		if field.timeout < 0 {

@@ -19,7 +19,9 @@ func TestOptions(t *testing.T) {
 		"PublicURL":      {Service: service, PublicURL: "sms.example.com"},
 		"ReadTimeout":    {Service: service, ReadTimeout: -1},
 		"RequestTimeout": {Service: service, RequestTimeout: -1},
+		"ContextTimeout": {Service: service, ContextTimeout: -1},
 		"WriteTimeout":   {Service: service, WriteTimeout: -1},
+		"CloseTimeout":   {Service: service, CloseTimeout: -1},
 		"IdleTimeout":    {Service: service, IdleTimeout: -1},
 		"MaxInFlight":    {Service: service, MaxInFlight: -1},
 	} {

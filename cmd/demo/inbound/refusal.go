@@ -36,6 +36,9 @@ func (h *Handler) refuse(w http.ResponseWriter, err error) {
 func (h *Handler) explain(err error) (status int, text string) {
 	refused, isRefusal := errors.AsType[*refusal](err)
 	switch {
+	case errors.Is(err, errReusedID):
+		h.warnings.warn("inbound: a text was not stored", err)
+		return refused.status, refused.text
 	case isRefusal:
 		return refused.status, refused.text
 	case errors.Is(err, leadsvc.ErrInvalid):

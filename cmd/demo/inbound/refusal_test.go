@@ -108,6 +108,11 @@ func field(name string, values ...string) func(url.Values) {
 	}
 }
 
+func longMedium(form url.Values) {
+	form.Set("NumMedia", "1")
+	form.Set("MediaUrl0", "https://example.com/"+strings.Repeat("x", 4<<10))
+}
+
 var large = strings.Repeat("x", 70<<10)
 
 var attempts = []attempt{
@@ -159,6 +164,8 @@ var attempts = []attempt{
 	{"sms: long body", signedSMS(field("Body", large[:1601])), 400, "Body"},
 	{"sms: id is no text", signedSMS(field("MessageSid", "\xff")), 400, "MessageSid"},
 	{"sms: body is no text", signedSMS(field("Body", "a\x00")), 400, "Body"},
+	{"sms: media without number", signedSMS(field("NumMedia", "many")), 400, "NumMedia"},
+	{"sms: address of media too long", signedSMS(longMedium), 400, "MediaUrl0"},
 
 	{"socket: wrong method", handshake(method("POST")), 405, ""},
 	{"socket: no WebSocket", handshake(func(r *http.Request) { r.Header.Del("Upgrade") }), 426, ""},

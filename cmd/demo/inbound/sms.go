@@ -70,10 +70,15 @@ func smsOf(form url.Values) (Text, error) {
 	if _, err := m.check(smsFields); err != nil {
 		return Text{}, err
 	}
-	if media := form.Get("NumMedia"); m.Body == "" && (media == "" || media == "0") {
+	media, err := countMedia(form)
+	if err != nil {
+		return Text{}, err
+	}
+	if m.Body == "" && media == 0 {
 		return Text{}, badRequest("missing field %q", smsFields.body)
 	}
-	return m, nil
+	m.metadata, err = mediaOf(form, media)
+	return m, err
 }
 
 // twiML tells Twilio to send a text back.
@@ -82,8 +87,9 @@ type twiML struct {
 	Message string
 }
 
+// writeTwiML sends as much of message as Twilio takes.
 func writeTwiML(w http.ResponseWriter, message string) error {
-	data, err := xml.Marshal(twiML{Message: message})
+	data, err := xml.Marshal(twiML{Message: cut(message, maxText)})
 	if err != nil {
 		return err
 	}

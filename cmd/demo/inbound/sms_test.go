@@ -62,8 +62,28 @@ func TestSMS(t *testing.T) {
 		form := sms("SM3", caller)
 		form.Set("Body", "")
 		form.Set("NumMedia", "1")
+		form.Set("MediaUrl0", "https://example.com/a?b&c")
+		form.Set("MediaContentType0", "image/png")
+		form.Set("MediaUrl1", "https://example.com/not-announced")
 		message(t, d.do(t, d.smsRequest(t, form)))
 		d.wantRows(t, 1, 3)
+		const sql = `SELECT count(*) FROM conversations WHERE external_id = 'SM3'
+			AND metadata::jsonb = '{"media": [{"url": "https://example.com/a?b&c", "type": "image/png"}]}'`
+		if got := d.count(t, sql); got != 1 {
+			t.Errorf("%d texts have the picture, want 1", got)
+		}
+	})
+
+	t.Run("an id stands for one text", func(t *testing.T) {
+		form := sms("SM1", caller)
+		form.Set("Body", "another")
+		if got := d.do(t, d.smsRequest(t, form)); got.status != http.StatusConflict || !strings.Contains(got.body, "another text") {
+			t.Errorf("another text of that id = %d %s, want 409", got.status, got.body)
+		}
+		d.wantRows(t, 1, 3)
+		if log := d.log.String(); !strings.Contains(log, "not stored") {
+			t.Errorf("the log says %q, want a word of it", log)
+		}
 	})
 	d.wantDiscretion(t)
 }

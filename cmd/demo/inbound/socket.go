@@ -79,10 +79,10 @@ func (s *socket) serve(ctx context.Context) {
 	<-read
 }
 
-// close tells the client why, and waits until it agrees.
+// close tells the client why, and waits CloseTimeout for it to agree.
 func (s *socket) close(why *websocket.CloseError) {
 	// An error is that of a connection which is closed already.
-	_ = s.conn.SetDeadline(time.Now().Add(s.opts.WriteTimeout))
+	_ = s.conn.SetDeadline(time.Now().Add(s.opts.CloseTimeout))
 	_ = s.ws.Close(why.Code, why.Reason)
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/coder/websocket/wsjson"
 
 	"leadcache/cmd/demo/inbound"
 	"leadcache/internal/servertest"
@@ -64,9 +66,9 @@ func TestSocket(t *testing.T) {
 			first.LeadStatus != "new" || first.Reply == "" || first.Source != "loader" || first.LookupNS <= 0 || first.AckedAt <= 0 {
 			t.Fatalf("answer = %+v, %v, want a new lead of %s from the database", first, err, orgID)
 		}
-		for i, from := range []string{"+16045550177", "604.555.0177"} {
+		for i, from := range []string{"+16045550177", "604.555.0177", "sip:+16045550177@10.0.0.7"} {
 			m := text(fmt.Sprint("again", i))
-			m.From = from
+			m.From, m.To = from, "sip:"+orgPhone+"@192.168.100.1"
 			if again, err := say(t, ws, m); err != nil || again.LeadID != first.LeadID {
 				t.Errorf("answer = %+v, %v, want lead %s", again, err, first.LeadID)
 			}
@@ -74,7 +76,7 @@ func TestSocket(t *testing.T) {
 		if third, err := say(t, ws, text("1")); err != nil || third.Source != "local" || third.LeadID != first.LeadID {
 			t.Errorf("answer = %+v, %v, want one from the local tier", third, err)
 		}
-		d.wantRows(t, 1, 3)
+		d.wantRows(t, 1, 4)
 	})
 
 	t.Run("a number of no organization leads to the default one", func(t *testing.T) {
@@ -85,10 +87,18 @@ func TestSocket(t *testing.T) {
 		}
 	})
 
+	t.Run("an id stands for one text", func(t *testing.T) {
+		m := text("1")
+		m.Body = "another"
+		if a, err := say(t, d.dial(t), m); err != nil || a.ID != "1" || !strings.Contains(a.Error, "another text") || a.Reply != "" {
+			t.Errorf("answer = %+v, %v, want an error about another text", a, err)
+		}
+	})
+
 	t.Run("a text with a wrong field is answered, and the next one too", func(t *testing.T) {
 		ws := d.dial(t)
 		for field, m := range map[string]inbound.Text{
-			"from": {ID: "3", From: "anonymous", To: orgPhone, Body: body},
+			"from": {ID: "3", From: "sip:anonymous@192.168.1.1", To: orgPhone, Body: body},
 			"to":   {ID: "3", From: caller, To: strings.Repeat("1", 65), Body: body},
 			"body": {ID: "3", From: caller, To: orgPhone},
 		} {
@@ -116,6 +126,7 @@ func TestSocketEndsForWhatIsNoText(t *testing.T) {
 		reason string
 	}{
 		{"no JSON", websocket.MessageText, `{"id":`, websocket.StatusInvalidFramePayloadData, "JSON"},
+		{"no UTF-8", websocket.MessageText, "{\"id\":\"1\xff\"}", websocket.StatusInvalidFramePayloadData, "UTF-8"},
 		{"another type", websocket.MessageText, `{"id":1}`, websocket.StatusInvalidFramePayloadData, "JSON"},
 		{"not text", websocket.MessageBinary, `{}`, websocket.StatusUnsupportedData, "text"},
 		{"no id", websocket.MessageText, `{"from":"1","to":"1","body":"b"}`, websocket.StatusPolicyViolation, "id"},
@@ -199,9 +210,37 @@ func TestConversationsOfOneSocket(t *testing.T) {
 	}
 }
 
+// Texts that wait for one that takes too long are refused with it.
+func TestWaitingCountsTowardsRequestTimeout(t *testing.T) {
+	t.Parallel()
+	d := open(t, func(o *inbound.Options) { o.Logger, o.RequestTimeout = slog.New(slog.DiscardHandler), 2*time.Second })
+	ws := d.dial(t)
+	first, err := say(t, ws, text("first"))
+	if err != nil || first.Error != "" {
+		t.Fatalf("answer = %+v, %v", first, err)
+	}
+	release := d.block(t, first.LeadID)
+	const waiting = 5 // if each waited as long, they would take longer than soon
+	for i := range waiting {
+		send(t, ws, text(fmt.Sprint("slow", i)))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	for i := range waiting {
+		var a inbound.Answer
+		if err := wsjson.Read(ctx, ws, &a); err != nil || a.ID != fmt.Sprint("slow", i) || a.Error == "" {
+			t.Fatalf("answer %d = %+v, %v, want an error", i, a, err)
+		}
+	}
+	release()
+	if a, err := say(t, ws, text("last")); err != nil || a.Error != "" {
+		t.Errorf("answer = %+v, %v, want a good one", a, err)
+	}
+}
+
 func TestSocketIdle(t *testing.T) {
 	t.Parallel()
-	d := open(t, func(o *inbound.Options) { o.IdleTimeout, o.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond })
+	d := open(t, func(o *inbound.Options) { o.IdleTimeout, o.CloseTimeout = 200*time.Millisecond, 200*time.Millisecond })
 	t.Run("silence ends it", func(t *testing.T) {
 		_, err := receive(t, d.dial(t))
 		if websocket.CloseStatus(err) != websocket.StatusGoingAway {
@@ -324,7 +363,7 @@ func TestDrain(t *testing.T) {
 	for name, sent := range map[string][]byte{"nothing": nil, "half of too big a message": beginningOfTooBig()} {
 		t.Run("who sent "+name+" and does not agree in time is cut off", func(t *testing.T) {
 			t.Parallel()
-			d := open(t, func(o *inbound.Options) { o.WriteTimeout = time.Hour })
+			d := open(t, func(o *inbound.Options) { o.CloseTimeout = time.Hour })
 			conn := d.upgrade(t) // never answers a close frame
 			if _, err := conn.Write(sent); err != nil {
 				t.Fatal(err)
@@ -340,6 +379,20 @@ func TestDrain(t *testing.T) {
 				t.Errorf("Drain = %v, want context.Canceled", err)
 			}
 		})
+	}
+}
+
+func TestDrainWaitsForNoSilentClient(t *testing.T) {
+	t.Parallel()
+	d := open(t, func(o *inbound.Options) { o.CloseTimeout, o.WriteTimeout = 100*time.Millisecond, time.Hour })
+	conn := d.upgrade(t)
+	if _, err := conn.Write(beginningOfTooBig()); err != nil { // and never agrees
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if err := d.Drain(ctx); err != nil {
+		t.Errorf("Drain = %v, want nil", err)
 	}
 }
 

@@ -2,7 +2,9 @@ package inbound
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,9 +16,11 @@ import (
 // required.
 type Text struct {
 	ID   string `json:"id"`   // the carrier's name for it, at most 128 bytes
-	From string `json:"from"` // phone number of the customer, at most 64 bytes
-	To   string `json:"to"`   // phone number of the organization, at most 64 bytes
+	From string `json:"from"` // phone number or SIP URI of the customer, at most 64 bytes
+	To   string `json:"to"`   // the same of the organization
 	Body string `json:"body"` // at most 1600 characters
+
+	metadata leadsvc.JSON // what came with it
 }
 
 // An Answer follows every [Text]. With Error set nothing else but ID holds.
@@ -42,6 +46,9 @@ const (
 	maxNumber = 64
 	maxText   = 1600 // characters: ten concatenated texts
 )
+
+// errReusedID is returned for a text whose id its customer has used already.
+var errReusedID = &refusal{http.StatusConflict, "id was used for another text"}
 
 // textFields are the names of a Text's fields where it came from.
 type textFields struct{ id, from, to, body string }
@@ -81,10 +88,10 @@ func (m Text) check(names textFields) (conversation, error) {
 }
 
 func (m Text) conversation(names textFields) (c conversation, err error) {
-	if c.customer, err = leadsvc.ParsePhone(m.From); err != nil {
+	if c.customer, err = leadsvc.ParsePhone(numberOf(m.From)); err != nil {
 		return c, badRequest("field %q is not a phone number", names.from)
 	}
-	if c.organization, err = leadsvc.ParsePhone(m.To); err != nil {
+	if c.organization, err = leadsvc.ParsePhone(numberOf(m.To)); err != nil {
 		return c, badRequest("field %q is not a phone number", names.to)
 	}
 	return c, nil
@@ -94,47 +101,84 @@ func (m Text) conversation(names textFields) (c conversation, err error) {
 func storable(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
 // answerText finds organization and lead of a text that was checked, stores
-// it and answers.
+// it and answers. A lead that was deleted or moved while it was remembered is
+// forgotten, and looked up or made once more.
 func (h *Handler) answerText(ctx context.Context, m Text) (Answer, *lookup, error) {
+	a, err := h.address(ctx, m)
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	err = h.store(ctx, a, m)
+	if errors.Is(err, leadsvc.ErrNotFound) {
+		h.forgot(h.opts.Service.InvalidateLeadCaches(ctx, a.lead.ID, numberOf(m.From), a.organization.ID))
+		if a, err = h.address(ctx, m); err != nil {
+			return Answer{}, nil, err
+		}
+		err = h.store(ctx, a, m)
+	}
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	return a.answer(m), a.lookup, nil
+}
+
+// An addressed text is one whose organization and lead are known.
+type addressed struct {
+	organization leadsvc.Organization
+	lead         leadsvc.Lead
+	lookup       *lookup
+	acked        time.Time // when the look-ups returned
+}
+
+func (h *Handler) address(ctx context.Context, m Text) (a addressed, err error) {
 	traced, l := startLookup(ctx)
-	organization, err := h.opts.Service.OrganizationByPhone(traced, m.To)
-	if err != nil {
-		return Answer{}, l, fmt.Errorf("organization look-up: %w", err)
-	}
-	lead, err := h.opts.Service.FindOrCreateLead(traced, m.From, organization.ID)
+	a.organization, a.lead, err = h.findLead(traced, numberOf(m.From), numberOf(m.To))
 	l.done()
-	acked := time.Now()
-	if err != nil {
-		return Answer{}, l, fmt.Errorf("lead look-up: %w", err)
-	}
-	_, err = h.opts.Service.AppendMessage(ctx, leadsvc.Message{
-		LeadID:     lead.ID,
-		Content:    m.Body,
-		SentBy:     leadsvc.SenderUser,
-		Type:       leadsvc.ChannelSMS,
-		ExternalID: m.ID, // a carrier that hears no answer sends again
+	a.lookup, a.acked = l, time.Now()
+	return a, err
+}
+
+// store stores a text, once however often it arrives. Another text with its id
+// is refused: to answer it would be to lose it.
+func (h *Handler) store(ctx context.Context, a addressed, m Text) error {
+	stored, err := h.opts.Service.AppendMessage(ctx, leadsvc.Message{
+		LeadID:         a.lead.ID,
+		OrganizationID: a.organization.ID,
+		Content:        m.Body,
+		SentBy:         leadsvc.SenderUser,
+		Type:           leadsvc.ChannelSMS,
+		Metadata:       m.metadata,
+		ExternalID:     m.ID, // a carrier that hears no answer sends again
 	})
 	if err != nil {
-		return Answer{}, l, fmt.Errorf("text not stored: %w", err)
+		return fmt.Errorf("text not stored: %w", err)
 	}
+	if stored.Content != m.Body {
+		return errReusedID
+	}
+	return nil
+}
+
+func (a addressed) answer(m Text) Answer {
 	return Answer{
 		ID:               m.ID,
-		OrganizationID:   organization.ID,
-		OrganizationName: organization.Name,
-		LeadID:           lead.ID,
-		LeadStatus:       string(lead.Status),
-		CustomerName:     lead.CustomerName.String,
-		Reply:            reply(organization, lead),
-		Source:           l.source(),
-		LookupNS:         l.took.Nanoseconds(),
-		AckedAt:          acked.UnixNano(),
-	}, l, nil
+		OrganizationID:   a.organization.ID,
+		OrganizationName: a.organization.Name,
+		LeadID:           a.lead.ID,
+		LeadStatus:       string(a.lead.Status),
+		CustomerName:     a.lead.CustomerName.String,
+		Reply:            reply(a.organization, a.lead),
+		Source:           a.lookup.source(),
+		LookupNS:         a.lookup.took.Nanoseconds(),
+		AckedAt:          a.acked.UnixNano(),
+	}
 }
 
 // reply stands for what an agent would write.
 func reply(o leadsvc.Organization, l leadsvc.Lead) string {
-	if l.CustomerName.String == "" {
-		return "Thanks for your message to " + o.Name + "! May I have your name?"
+	organization, customer := plainName(o.Name), plainName(l.CustomerName.String)
+	if customer == "" {
+		return "Thanks for your message to " + organization + "! May I have your name?"
 	}
-	return "Hello " + l.CustomerName.String + ", " + o.Name + " here. Let me look that up for you."
+	return "Hello " + customer + ", " + organization + " here. Let me look that up for you."
 }

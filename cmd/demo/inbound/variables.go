@@ -15,11 +15,12 @@ type initiation struct {
 // variables are what a prompt of the voice agent may use, as {{name}}. They
 // are strings and booleans, as ElevenLabs takes nothing nested, and all of them
 // are always there, as it starts no conversation whose prompt names one that
-// is missing. What is unknown is empty.
+// is missing. What is unknown is empty. All but the context, which has lines of
+// its own making, stand in one line.
 type variables struct {
 	CustomerKnown bool   `json:"customer_known"` // false for a caller without a number
 	CustomerName  string `json:"customer_name"`
-	CustomerPhone string `json:"customer_phone"` // as the call has it
+	CustomerPhone string `json:"customer_phone"` // as the call has it, of a URI the user
 	CustomerEmail string `json:"customer_email"`
 	LeadID        string `json:"lead_id"`
 	LeadStatus    string `json:"lead_status"`
@@ -46,31 +47,33 @@ type variables struct {
 // variablesOf returns what can be said to a stranger.
 func variablesOf(c call, o leadsvc.Organization) variables {
 	settings := settingsOf(o)
-	return variables{
+	v := variables{
 		OrganizationID:       o.ID,
-		OrganizationName:     o.Name,
-		OrganizationPhone:    o.PhoneNumber.String,
+		OrganizationName:     plainName(o.Name),
+		OrganizationPhone:    plain(o.PhoneNumber.String),
 		OrganizationLocation: inWords(settings.Location),
 		OrganizationServices: inWords(settings.Services),
 		BusinessHours:        inWords(settings.BusinessHours),
-		DynamicGreeting:      generalGreeting(c, o),
 		IsOutbound:           c.outbound(),
 		ConversationID:       c.ConversationID,
 		CallSID:              c.CallSID,
 		AgentID:              c.AgentID,
 	}
+	v.DynamicGreeting = v.greeting()
+	return v
 }
 
 func (v *variables) setLead(phone string, l leadsvc.Lead) {
 	v.CustomerKnown = true
-	v.CustomerName = l.CustomerName.String
-	v.CustomerPhone = phone
-	v.CustomerEmail = l.Email.String
+	v.CustomerName = plainName(l.CustomerName.String)
+	v.CustomerPhone = plain(phone)
+	v.CustomerEmail = plain(l.Email.String)
 	v.LeadID = l.ID
 	v.LeadStatus = string(l.Status)
 	v.Sentiment = string(l.Sentiment)
 	v.BikeInterest = inWords(l.BikeInterest)
 	v.Qualification = inWords(l.QualificationData)
+	v.DynamicGreeting = v.greeting()
 }
 
 // settings are those of an organization's that a voice agent speaks of.
@@ -89,16 +92,20 @@ func settingsOf(o leadsvc.Organization) (s settings) {
 	return s
 }
 
-// generalGreeting is for those of whom nothing is known.
-func generalGreeting(c call, o leadsvc.Organization) string {
+// greeting returns a sentence to begin with that needs no look-up.
+func (v variables) greeting() string {
+	hello := "Hello"
+	if v.CustomerName != "" {
+		hello += " " + v.CustomerName
+	}
 	switch {
-	case c.outbound() && o.Name != "":
-		return "Hello, this is " + o.Name + " calling. Is this a good time to talk?"
-	case c.outbound():
-		return "Hello, is this a good time to talk?"
-	case o.Name != "":
-		return "Hello, thanks for calling " + o.Name + ". How can I help you today?"
+	case v.IsOutbound && v.OrganizationName != "":
+		return hello + ", this is " + v.OrganizationName + " calling. Is this a good time to talk?"
+	case v.IsOutbound:
+		return hello + ", is this a good time to talk?"
+	case v.OrganizationName != "":
+		return hello + ", thanks for calling " + v.OrganizationName + ". How can I help you today?"
 	default:
-		return "Hello, thanks for calling. How can I help you today?"
+		return hello + ", thanks for calling. How can I help you today?"
 	}
 }

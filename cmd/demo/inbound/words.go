@@ -11,7 +11,7 @@ import (
 
 // inWords returns a JSON document as a prompt can use it: the items of an array
 // after each other, the fields of an object by name, both without brackets
-// and quotes. What is null, empty or not JSON is the empty string.
+// and quotes, in one line. What is null, empty or not JSON is the empty string.
 //
 //	{"monday":"9 to 5","days":[1,2]}   days: 1, 2; monday: 9 to 5
 func inWords(doc leadsvc.JSON) string {
@@ -21,7 +21,7 @@ func inWords(doc leadsvc.JSON) string {
 	if err := decoder.Decode(&v); err != nil {
 		return ""
 	}
-	return spell(v)
+	return plain(spell(v))
 }
 
 func spell(v any) string {

@@ -1,0 +1,39 @@
+package inbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"leadcache/leadsvc"
+)
+
+// findLead returns the organization that a number of ours belongs to, and its
+// lead with the customer's number. An organization that was deleted while it
+// was remembered is forgotten, and both are looked up once more. The
+// organization holds even if the error is that of the lead.
+func (h *Handler) findLead(ctx context.Context, customer, ours string) (leadsvc.Organization, leadsvc.Lead, error) {
+	organization, lead, err := h.lookUp(ctx, customer, ours)
+	if errors.Is(err, leadsvc.ErrUnknownOrganization) {
+		h.forgot(h.opts.Service.InvalidateOrganizationCache(ctx, ours))
+		return h.lookUp(ctx, customer, ours)
+	}
+	return organization, lead, err
+}
+
+func (h *Handler) lookUp(ctx context.Context, customer, ours string) (o leadsvc.Organization, l leadsvc.Lead, err error) {
+	if o, err = h.opts.Service.OrganizationByPhone(ctx, ours); err != nil {
+		return o, l, fmt.Errorf("organization look-up: %w", err)
+	}
+	if l, err = h.opts.Service.FindOrCreateLead(ctx, customer, o.ID); err != nil {
+		return o, l, fmt.Errorf("lead look-up: %w", err)
+	}
+	return o, l, nil
+}
+
+// forgot logs why other nodes may remember what is gone; this one does not.
+func (h *Handler) forgot(err error) {
+	if err != nil {
+		h.warnings.warn("inbound: other nodes may remember what was deleted", err)
+	}
+}
