@@ -4,7 +4,11 @@ GO      := scripts/go
 TOOL    := $(GO) tool -modfile=internal/tools/go.mod
 TIMEOUT ?= 10m
 
-.PHONY: help demo test check lint fmt bench setup
+# What chaos does by default.
+DURATION ?= 30s
+NODES    ?= 4
+
+.PHONY: help demo test check lint fmt bench chaos setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +37,11 @@ fmt: ## format the code
 bench: ## run the benchmarks
 	@scripts/setup test
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+chaos: ## break everything and check every read; DURATION=30s SEED=… NODES=4 PLAN=… BREAK=guard
+	@scripts/setup test
+	@$(GO) run $(if $(BREAK),-tags tiered_broken) ./internal/chaos/run -duration $(DURATION) -nodes $(NODES) \
+		$(if $(SEED),-seed $(SEED)) $(if $(PLAN),-plan $(PLAN)) $(if $(BREAK),-break $(BREAK))
 
 setup: ## install what the tests need, where that is possible
 	@scripts/setup test
