@@ -23,9 +23,9 @@ import (
 
 const (
 	prefix  = "chaos:"
-	purges  = prefix + "tiered:purge" // the channel
-	dbTime  = 20 * time.Second        // for the parent's own statements
-	redoing = 50 * time.Millisecond   // between two tries
+	purges  = prefix + "tiered:purge:0" // the channel, of database 0
+	dbTime  = 20 * time.Second          // for the parent's own statements
+	redoing = 50 * time.Millisecond     // between two tries
 )
 
 // A stage is the servers and what is between them and the nodes.
