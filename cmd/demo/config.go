@@ -42,6 +42,7 @@ type config struct {
 
 	redisEnabled bool
 	redisURL     string // empty: start a private server
+	channel      string // for a bare PUBLISH, known when there is a server
 	databaseURL  string // empty: start a private server
 }
 

@@ -40,6 +40,7 @@ type ledger struct {
 	coldCall      series                    // of all look-ups of a call, in the node, if one asked the database
 	warmCall      series                    // of the others
 	updated       sightings                 // of changed names
+	published     series                    // what a bare PUBLISH took
 	created       sightings                 // of new leads
 
 	mu       sync.Mutex          // guards the rest

@@ -21,8 +21,9 @@
 // patch and watch are one node, and package inbound its doors to customers;
 // fleet, wire and output start and stop them; traffic, conversation, burst,
 // line, messages, calls, reads and updates are the customers, and endpoint and
-// webhook how they knock; ledger and tally are the account of it; checks,
-// snapshot and compare judge; stats, report, table, layout and progress tell.
+// webhook how they knock; yardstick is what no cache can beat; ledger and tally
+// are the account of it; checks, snapshot and compare judge; stats, report,
+// table, layout and progress tell.
 //
 // If this process is killed with SIGKILL, its nodes and private servers end
 // all the same. A given database then keeps the schema demo_…, and a given
@@ -119,6 +120,7 @@ func (c config) demo(ctx context.Context, stdout, stderr io.Writer) (err error) 
 		return err
 	}
 	printHead(stdout, c, places)
+	c.redisURL, c.channel = places.redisURL, places.prefix+"yardstick"
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -36,6 +36,7 @@ type report struct {
 	WarmCall summary `json:"warm_call"`
 
 	// On the other nodes, after the writer's call had returned.
+	Published      summary `json:"published"`    // a bare PUBLISH arrived
 	UpdateStale    summary `json:"update_stale"` // the old value was still served
 	UpdateVisible  summary `json:"update_visible"`
 	NewLeadStale   summary `json:"new_lead_stale"`
@@ -81,6 +82,7 @@ func newReport(c config, took time.Duration, l *ledger, stats []nodeStats, check
 		ColdCall:  l.coldCall.summary(),
 		WarmCall:  l.warmCall.summary(),
 
+		Published:      l.published.summary(),
 		UpdateStale:    l.updated.stale.summary(),
 		UpdateVisible:  l.updated.visible.summary(),
 		NewLeadStale:   l.created.stale.summary(),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
@@ -16,17 +17,24 @@ import (
 func TestStoppedNode(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
+	atTheEnd := func(do func(context.Context) error) {
+		t.Cleanup(func() {
+			if err := do(context.WithoutCancel(ctx)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	c := config{nodes: 2, redisEnabled: true, redisURL: servertest.RedisURL(t), databaseURL: servertest.DatabaseURL(t)}
 	places, err := openPlaces(ctx, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { places.close(t.Context()) })
+	atTheEnd(places.close)
 	store, err := openStore(ctx, places.databaseURL, places.schema, warnings(io.Discard))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.close(t.Context()) })
+	atTheEnd(store.close)
 	organizations, err := store.seed(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +43,7 @@ func TestStoppedNode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { f.stop(t.Context()) })
+	atTheEnd(f.stop)
 	writer, sleeper := f.nodes[0], f.nodes[1]
 
 	who := customer{"16045550177", organizations[0].id}

@@ -100,6 +100,7 @@ func (r *report) times() table {
 		r.Lookup[tiered.SourceRedis.String()].cells("  as far as Redis", ""),
 		r.Lookup[tiered.SourceLocal.String()].cells("  local tier", ""),
 		[]string{"on the other nodes", "", "", "", "", ""},
+		r.Published.cells("a bare PUBLISH arrives after", ""),
 		r.UpdateStale.cells("update: they serve the old value for", ""),
 		r.UpdateVisible.cells("  and have the new one after", ""),
 		r.NewLeadStale.cells("new lead: they say there is none for", ""),

@@ -47,6 +47,7 @@ func runTraffic(ctx context.Context, c config, f *fleet, l *ledger) {
 	}
 	wg.Go(func() { t.bursts(ctx) })
 	wg.Go(func() { t.updates(ctx) })
+	wg.Go(func() { t.yardstick(ctx, c.redisURL, c.channel) })
 	wg.Wait()
 }
 
