@@ -83,20 +83,24 @@ func (c *caches) closeAll() error {
 }
 
 // related returns what is remembered of a lead apart from the lead itself.
-func (c *caches) related(leadID string) []tiered.Target {
-	return append(c.said(leadID), c.summaries.Target(leadID), c.sessions.Target(leadID))
+func (s *Service) related(leadID string) []tiered.Target {
+	return append(s.said(leadID), s.summaries.Target(leadID), s.sessions.Target(leadID))
 }
 
 // said returns what is remembered of a lead and depends on its messages. What
-// the old service wrote bears no tag until it was read: it is named, for the
-// limits that the old service knows.
-func (c *caches) said(leadID string) []tiered.Target {
-	return []tiered.Target{
+// the old service wrote bears no tag until it was read: where its values can
+// be read, they are named, for the limits that it knows.
+func (s *Service) said(leadID string) []tiered.Target {
+	targets := []tiered.Target{
 		tiered.Tagged(conversationsTag(leadID)),
-		c.conversations.Target(conversationsKey{leadID, 5}, conversationsKey{leadID, 10}, conversationsKey{leadID, 20}),
-		c.contexts.Target(leadID),
-		c.greetings.Target(leadID),
+		s.contexts.Target(leadID),
+		s.greetings.Target(leadID),
 	}
+	if s.cfg.PlainJSON {
+		targets = append(targets,
+			s.conversations.Target(conversationsKey{leadID, 5}, conversationsKey{leadID, 10}, conversationsKey{leadID, 20}))
+	}
+	return targets
 }
 
 // invalidate is what comes after a write. The row is committed and this node

@@ -60,8 +60,10 @@ type framer struct {
 	fingerprint uint64
 }
 
+// fits implements form.
 func (fr framer) fits(payload []byte) bool { return len(payload) <= maxPayload }
 
+// encode implements form.
 func (fr framer) encode(f frame) []byte {
 	b := make([]byte, frameHeader, frameHeader+len(f.payload))
 	b[0], b[1], b[2] = frameMagic, frameVersion, byte(f.kind)
@@ -88,6 +90,7 @@ const (
 	readable
 )
 
+// decode implements form. The frame itself says how long it lives.
 func (fr framer) decode(b []byte, _ time.Duration) (frame, verdict) {
 	if len(b) < frameHeader || b[0] != frameMagic || b[1] != frameVersion || binary.BigEndian.Uint64(b[3:]) != fr.life && !broken("life") {
 		return frame{}, unreadable

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"leadcache/internal/proxy"
 	"leadcache/internal/servertest"
 )
 
@@ -39,17 +40,15 @@ func FuzzTickDecode(f *testing.F) {
 	})
 }
 
-// A wire is a network between a node and its server. It can fall silent: what
-// the server says is held back, and nothing is closed. And it can be led to
-// another server.
+// A wire is a network between a node and its server that can be led to another
+// server.
 type wire struct {
 	url string
 
-	mu     sync.Mutex
-	addr   string
-	ctx    context.Context // of the connections to addr
-	cut    context.CancelFunc
-	silent chan struct{} // closed when it may speak again; nil: it speaks
+	mu   sync.Mutex
+	addr string
+	ctx  context.Context // of the connections to addr
+	cut  context.CancelFunc
 }
 
 func newWire(t *testing.T, addr string) *wire {
@@ -81,7 +80,7 @@ func newWire(t *testing.T, addr string) *wire {
 				far.Close()
 			})
 			work.Go(func() { _, _ = io.Copy(far, near); far.Close() })
-			work.Go(func() { w.carry(ctx, near, far); near.Close() })
+			work.Go(func() { _, _ = io.Copy(near, far); near.Close() })
 		}
 	})
 	t.Cleanup(func() {
@@ -94,30 +93,6 @@ func newWire(t *testing.T, addr string) *wire {
 	return w
 }
 
-// carry copies from the server to the node.
-func (w *wire) carry(ctx context.Context, to io.Writer, from io.Reader) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if err != nil {
-			return
-		}
-		w.mu.Lock()
-		silent := w.silent
-		w.mu.Unlock()
-		if silent != nil {
-			select {
-			case <-silent:
-			case <-ctx.Done():
-				return
-			}
-		}
-		if _, err := to.Write(buf[:n]); err != nil {
-			return
-		}
-	}
-}
-
 // lead cuts the connections; those made from now on are to addr.
 func (w *wire) lead(addr string) {
 	w.mu.Lock()
@@ -127,32 +102,23 @@ func (w *wire) lead(addr string) {
 	w.ctx, w.cut = context.WithCancel(context.Background())
 }
 
-func (w *wire) silence() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.silent = make(chan struct{})
-}
-
-func (w *wire) speak() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	close(w.silent)
-	w.silent = nil
-}
-
 // A node that hears nothing, on a connection that stands, serves what it holds
 // for MaxStale and no longer, and what it loads meanwhile just as long.
 func TestSilentConnection(t *testing.T) {
 	t.Parallel()
 	const maxStale = 400 * time.Millisecond
 	srv := servertest.Redis(t)
-	w := newWire(t, srv.Addr())
+	p, url, err := proxy.InFront(srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
 	src := new(source)
 	writer := newCache(t, dial(t, RedisOptions{URL: srv.URL()}), src, Options{})
-	r := dial(t, RedisOptions{URL: w.url, MaxStale: maxStale, Timeout: 20 * time.Millisecond})
+	r := dial(t, RedisOptions{URL: url, MaxStale: maxStale, Timeout: 20 * time.Millisecond})
 	c := newCache(t, r, src, Options{})
 	get(t, c, "k", "k@0")
-	w.silence()
+	p.Freeze(proxy.FromServer)
 	src.change()
 	if err := writer.Invalidate(t.Context(), "k"); err != nil {
 		t.Fatal(err)
@@ -183,7 +149,7 @@ func TestSilentConnection(t *testing.T) {
 	if n := src.loads.Load() - loads; n > 2 { // one would do; a slow machine may take longer than MaxStale
 		t.Errorf("%d loads for 100 reads of one key within MaxStale", n)
 	}
-	w.speak()
+	p.Thaw(proxy.FromServer)
 	servertest.Eventually(t, 10*time.Second, func() bool {
 		_, err := c.Get(t.Context(), "k")
 		s := r.current.Load()

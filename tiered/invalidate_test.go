@@ -36,7 +36,7 @@ func TestInvalidateReachesOtherNodes(t *testing.T) {
 			t.Fatalf("b did not read from Redis: %+v", st)
 		}
 		src.change()
-		strangerDeletes(t, rb.opts.Prefix+"k")
+		newStranger(t, rb.opts.Prefix).del()
 		sees(t, b, "k", "k@1")
 	})
 	t.Run("by tracking, for a value that this node filled itself", func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestInvalidateReachesOtherNodes(t *testing.T) {
 			t.Fatalf("b did not load: %+v", st)
 		}
 		src.change()
-		strangerDeletes(t, rb.opts.Prefix+"k")
+		newStranger(t, rb.opts.Prefix).del()
 		sees(t, b, "k", "k@1")
 	})
 	refusing := servertest.Redis(t)
@@ -106,16 +106,6 @@ func TestInvalidateReachesOtherNodes(t *testing.T) {
 		}
 		sees(t, b, "k", "here")
 	})
-}
-
-// strangerDeletes deletes a key as a program would that is no node of ours.
-func strangerDeletes(t *testing.T, key string) {
-	t.Helper()
-	r := dial(t, RedisOptions{Prefix: "stranger:"})
-	l := r.current.Load().remote.(*link)
-	if n, err := l.client.Do(t.Context(), l.client.B().Del().Key(key).Build()).AsInt64(); n != 1 || err != nil {
-		t.Fatalf("DEL removed %d keys, %v, want 1", n, err)
-	}
 }
 
 // TestPushBeforeFill forces the schedule in the comment on entry: the push is

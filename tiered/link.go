@@ -54,10 +54,6 @@ func (l *link) greet() error {
 	ctx, cancel := context.WithTimeout(l.redis.ctx, greetRounds*l.redis.dialTimeout)
 	defer cancel()
 	b := l.client.B()
-	// Nothing could be filled, and no lease given back, without scripts.
-	if err := l.client.Do(ctx, b.Eval().Script("return 1").Numkeys(0).Build()).Error(); err != nil {
-		return fmt.Errorf("scripts: %w", err)
-	}
 	if err := l.client.Do(ctx, b.Subscribe().Channel(l.channel(), l.pulse.channel).Build()).Error(); err != nil {
 		return fmt.Errorf("subscribe: %w", err)
 	}
@@ -83,7 +79,7 @@ func (l *link) greet() error {
 }
 
 // greetRounds is how many round trips greet makes.
-const greetRounds = 9
+const greetRounds = 8
 
 var errOldProtocol = errors.New("the connection speaks RESP2")
 

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"leadcache/internal/proxy"
 	"leadcache/internal/servertest"
 )
 
@@ -205,53 +205,14 @@ func TestLargeValues(t *testing.T) {
 // TestFarServer is 70 ms away in each direction, and its owner has said so.
 func TestFarServer(t *testing.T) {
 	t.Parallel()
-	r := dial(t, RedisOptions{URL: "redis://" + farAway(t, servertest.Redis(t).Addr(), 70*time.Millisecond) + "?dial_timeout=5s"})
-	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
-}
-
-// farAway returns the address of a proxy that delays every byte.
-func farAway(t *testing.T, addr string, delay time.Duration) string {
-	t.Helper()
-	front, err := net.Listen("tcp", "127.0.0.1:0")
+	p, err := proxy.Listen(servertest.Redis(t).Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	t.Cleanup(func() {
-		front.Close()
-		wg.Wait()
-	})
-	forward := func(to, from net.Conn) {
-		defer to.Close()
-		defer from.Close()
-		b := make([]byte, 64<<10)
-		for {
-			n, err := from.Read(b)
-			if err != nil {
-				return
-			}
-			<-time.After(delay)
-			if _, err := to.Write(b[:n]); err != nil {
-				return
-			}
-		}
-	}
-	wg.Go(func() {
-		for {
-			near, err := front.Accept()
-			if err != nil {
-				return
-			}
-			far, err := net.Dial("tcp", addr)
-			if err != nil {
-				near.Close()
-				continue
-			}
-			wg.Go(func() { forward(near, far) })
-			wg.Go(func() { forward(far, near) })
-		}
-	})
-	return front.Addr().String()
+	t.Cleanup(func() { p.Close() })
+	p.Delay(proxy.Both, 70*time.Millisecond)
+	r := dial(t, RedisOptions{URL: "redis://" + p.Addr() + "?dial_timeout=5s"})
+	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
 }
 
 // TestCommandConnectionKilled: of the two connections that RESP2 needs, rueidis
