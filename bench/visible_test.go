@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -14,47 +15,66 @@ import (
 )
 
 // BenchmarkVisible measures how long after the writer's call another node that
-// holds a value goes on serving the old one, while it is asked without a pause.
-// What a bare PUBLISH needs until one who asks without a pause sees that it has
-// arrived is beside it. Below zero, before the call had returned, counts as
-// zero.
+// holds a value goes on serving the old one, while it is asked without a pause;
+// and, in turns with that, so that whatever disturbs one disturbs the other, how
+// long after a bare PUBLISH one who asks without a pause sees that it has
+// arrived. Below zero, before the call had returned, counts as zero.
 func BenchmarkVisible(b *testing.B) {
-	b.Run("invalidate", visibleInvalidate)
-	b.Run("publish", visiblePublish)
-}
-
-func visibleInvalidate(b *testing.B) {
-	var version atomic.Int64
-	load := tiered.LoaderFunc[string, int64](func(context.Context, string) (int64, error) { return version.Load(), nil })
-	prefix := servertest.Prefix(b, servertest.RedisURL(b))
-	writer, reader := node(b, prefix, load, tiered.Options{}), node(b, prefix, load, tiered.Options{})
-	var late delays
+	change, message := newChange(b), newMessage(b)
+	var invalidate, publish delays
 	for b.Loop() {
-		old, err := reader.Get(b.Context(), "k")
-		if err != nil {
-			b.Fatal(err)
-		}
-		seen := make(chan time.Time, 1)
-		go func() {
-			for {
-				asked := time.Now()
-				if v, err := reader.Get(b.Context(), "k"); v != old || err != nil {
-					seen <- asked
-					return
-				}
-			}
-		}()
-		version.Add(1)
-		if err := writer.Invalidate(b.Context(), "k"); err != nil {
-			b.Fatal(err)
-		}
-		returned := time.Now()
-		late.add(<-seen, returned)
+		invalidate.add(change.send, change.seen(b))
+		publish.add(message.send, message.seen(b))
 	}
-	late.report(b)
+	invalidate.report(b, "invalidate")
+	publish.report(b, "publish")
+	b.ReportMetric(0, "ns/op") // of the loop as a whole it says nothing
 }
 
-func visiblePublish(b *testing.B) {
+// A change is that of a value in the source, and its invalidation.
+type change struct {
+	b              *testing.B
+	version        atomic.Int64
+	writer, reader *tiered.Cache[string, int64]
+}
+
+func newChange(b *testing.B) *change {
+	c := &change{b: b}
+	load := tiered.LoaderFunc[string, int64](func(context.Context, string) (int64, error) { return c.version.Load(), nil })
+	prefix := servertest.Prefix(b, servertest.RedisURL(b))
+	c.writer, c.reader = node(b, prefix, load, tiered.Options{}), node(b, prefix, load, tiered.Options{})
+	return c
+}
+
+func (c *change) send() {
+	c.version.Add(1)
+	if err := c.writer.Invalidate(c.b.Context(), "k"); err != nil {
+		c.b.Fatal(err)
+	}
+}
+
+// seen puts the value into the reader's local tier, and returns a question:
+// has it changed?
+func (c *change) seen(b *testing.B) func() bool {
+	old, err := c.reader.Get(b.Context(), "k")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func() bool {
+		v, err := c.reader.Get(b.Context(), "k")
+		return v != old || err != nil
+	}
+}
+
+// A message goes through a bare PUBLISH.
+type message struct {
+	b       *testing.B
+	sender  rueidis.Client
+	channel string
+	arrived atomic.Int64
+}
+
+func newMessage(b *testing.B) *message {
 	option, err := rueidis.ParseURL(servertest.RedisURL(b))
 	if err != nil {
 		b.Fatal("the Redis URL does not parse")
@@ -68,47 +88,53 @@ func visiblePublish(b *testing.B) {
 		b.Cleanup(client.Close)
 		return client
 	}
-	sender, receiver := connect(), connect()
-	channel := servertest.Prefix(b, servertest.RedisURL(b)) + "channel"
-	var arrived atomic.Int64
-	hooked, unhook := receiver.Dedicate()
-	defer unhook()
-	hooked.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(rueidis.PubSubMessage) { arrived.Add(1) }})
-	if err := hooked.Do(b.Context(), hooked.B().Subscribe().Channel(channel).Build()).Error(); err != nil {
+	m := &message{b: b, sender: connect(), channel: servertest.Prefix(b, servertest.RedisURL(b)) + "channel"}
+	hooked, unhook := connect().Dedicate()
+	b.Cleanup(unhook)
+	hooked.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: func(rueidis.PubSubMessage) { m.arrived.Add(1) }})
+	if err := hooked.Do(b.Context(), hooked.B().Subscribe().Channel(m.channel).Build()).Error(); err != nil {
 		b.Fatal(err)
 	}
-	var late delays
-	for b.Loop() {
-		old := arrived.Load()
-		seen := make(chan time.Time, 1)
-		go func() {
-			for {
-				asked := time.Now()
-				if arrived.Load() != old {
-					seen <- asked
-					return
-				}
-			}
-		}()
-		if err := sender.Do(b.Context(), sender.B().Publish().Channel(channel).Message("k").Build()).Error(); err != nil {
-			b.Fatal(err)
-		}
-		returned := time.Now()
-		late.add(<-seen, returned)
-	}
-	late.report(b)
+	return m
 }
 
-// delays are what came after the call that it waited for.
+func (m *message) send() {
+	if err := m.sender.Do(m.b.Context(), m.sender.B().Publish().Channel(m.channel).Message("k").Build()).Error(); err != nil {
+		m.b.Fatal(err)
+	}
+}
+
+func (m *message) seen(*testing.B) func() bool {
+	old := m.arrived.Load()
+	return func() bool { return m.arrived.Load() != old }
+}
+
+// delays are those of one kind.
 type delays []time.Duration
 
-func (d *delays) add(seen, returned time.Time) { *d = append(*d, max(0, seen.Sub(returned))) }
+// add calls send while another goroutine asks whether it has been seen, and
+// counts until the first question that was answered with yes was asked.
+func (d *delays) add(send func(), seen func() bool) {
+	first := make(chan time.Time, 1)
+	go func() {
+		for {
+			asked := time.Now()
+			if seen() {
+				first <- asked
+				return
+			}
+		}
+	}()
+	send()
+	returned := time.Now()
+	*d = append(*d, max(0, (<-first).Sub(returned)))
+}
 
-func (d delays) report(b *testing.B) {
+func (d delays) report(b *testing.B, what string) {
 	b.Helper()
 	slices.Sort(d)
-	at := func(share float64) float64 { return float64(d[int(share*float64(len(d)-1))].Nanoseconds()) / 1e3 }
-	b.ReportMetric(at(0.5), "p50-µs")
-	b.ReportMetric(at(0.99), "p99-µs")
-	b.ReportMetric(0, "ns/op") // of the loop as a whole it says nothing
+	for _, percent := range []int{50, 99} {
+		at := d[percent*(len(d)-1)/100]
+		b.ReportMetric(float64(at.Nanoseconds())/1e3, fmt.Sprintf("%s-p%d-µs", what, percent))
+	}
 }
