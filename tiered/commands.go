@@ -12,6 +12,11 @@ import (
 // What follows makes a link a [remote].
 
 func (l *link) read(ctx context.Context, at place) (held []byte, left time.Duration, err error) {
+	done, err := l.breaker.enter(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { done(err) }()
 	began := time.Now()
 	switch {
 	case at.tag != "":
@@ -21,7 +26,9 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	default:
 		held, err = l.get(ctx, at.key)
 	}
-	l.redis.latency.observe(time.Since(began))
+	if !isUnasked(err) {
+		l.redis.latency.observe(time.Since(began))
+	}
 	return held, left, err
 }
 
@@ -32,7 +39,7 @@ func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 		return nil, err
 	}
 	res := l.client.Do(ctx, l.client.B().Get().Key(key).Build())
-	l.release(res.NonRedisError())
+	l.release(ctx, res.NonRedisError())
 	return l.bytesOrNil(res)
 }
 
@@ -41,7 +48,7 @@ func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, 
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
-	res := l.send(ctx, b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build())
+	res := l.send(ctx, l.reserve, b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build())
 	held, err := l.bytesOrNil(res[0])
 	if err != nil || held == nil {
 		return nil, 0, err
@@ -87,7 +94,12 @@ func lifetime(ms int64, asked time.Time) time.Duration {
 	return time.Duration(ms)*time.Millisecond - time.Since(asked)
 }
 
-func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) (held []byte, err error) {
+	done, err := l.breaker.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { done(err) }()
 	if at.tag != "" {
 		return l.bytesOrNil(l.script(ctx, taggedSetScript, at.keys(), rueidis.BinaryString(value), milliseconds(ttl), at.mode()))
 	}
@@ -95,7 +107,7 @@ func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time
 	defer cancel()
 	b := l.client.B()
 	// The write ends this node's registration (rule 1), so the read comes last.
-	res := l.send(ctx,
+	res := l.send(ctx, l.reserve,
 		b.Set().Key(at.key).Value(rueidis.BinaryString(value)).Nx().PxMilliseconds(ttl.Milliseconds()).Build(),
 		b.Get().Key(at.key).Build())
 	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
@@ -104,13 +116,18 @@ func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time
 	return l.bytesOrNil(res[1])
 }
 
-func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (swapped bool, err error) {
+	done, err := l.breaker.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer func() { done(err) }()
 	s := swapScript
 	if at.tag != "" {
 		s = taggedSwapScript
 	}
-	done, err := l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
-	return done, l.checked(err)
+	swapped, err = l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
+	return swapped, l.checked(err)
 }
 
 func (l *link) drop(ctx context.Context, at place, old []byte) (bool, error) {
@@ -118,16 +135,34 @@ func (l *link) drop(ctx context.Context, at place, old []byte) (bool, error) {
 	return done, l.checked(err)
 }
 
+func (l *link) giveBack(ctx context.Context, at place, old []byte) error {
+	ctx, cancel := l.deadline(ctx)
+	defer cancel()
+	return l.checked(l.run(ctx, l.queue, dropScript, at.keys()[:1], rueidis.BinaryString(old)).Error())
+}
+
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 func (l *link) invalidate(ctx context.Context, keys []string) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
+	return l.announce(ctx, l.reserve, keys)
+}
+
+// deliver is invalidate for the journal: nobody waits for it, so it is sent on
+// a late line too, and a slow server has longer to answer.
+func (l *link) deliver(ctx context.Context, keys []string) error {
+	ctx, cancel := bounded(ctx, max(pingTimeout, l.redis.opts.Timeout))
+	defer cancel()
+	return l.announce(ctx, l.queue, keys)
+}
+
+func (l *link) announce(ctx context.Context, enter func(context.Context) error, keys []string) error {
 	for some := range slices.Chunk(keys, batchKeys) {
 		message := rueidis.BinaryString(purge{node: l.redis.node, keys: some}.encode())
 		tags, others := l.redis.split(some)
 		all := slices.Concat([]string{l.redis.stateKey()}, tags, others)
-		if err := l.script(ctx, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
+		if err := l.run(ctx, enter, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
 			return l.checked(err)
 		}
 	}
@@ -140,7 +175,7 @@ const batchKeys = 500
 
 // deadline bounds a command. The reply may still come later; rueidis drops it.
 func (l *link) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, l.redis.opts.Timeout)
+	return bounded(ctx, l.redis.opts.Timeout)
 }
 
 // bytesOrNil returns the bytes of a reply, or nil if there is no such key.

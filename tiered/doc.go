@@ -114,10 +114,35 @@
 // Invalidations that Redis did not acknowledge are kept in a journal, which is
 // sent again until they are; the keys in it are not looked up in Redis.
 // Connections are made again in the background, and no caller waits for that.
-// While there is one that does not answer, no step of a read or invalidation
-// waits for longer than [RedisOptions.Timeout]; after one to two seconds
-// without a sign of life the connection is given up. A server that takes no
-// writes, a replica for one, is not used: it could not be told of changes.
+//
+// While there is one that does not answer, each wait is bounded by
+// [RedisOptions.Timeout], and a flight waits once: a command that got no reply
+// in that time makes the line late, and nobody waits on a late line, as replies
+// come in order. Beats tell of it where nobody asks. It is used again when a
+// PING is answered in time; after one to two seconds without a sign of life the
+// connection is given up. What no caller waits for, the journal and leases to
+// be given back, is sent on a late line as well.
+//
+// A server that answers, but fails half of what flights ask of it, is spared by
+// a circuit breaker, which lets a few through every 300 to 600 milliseconds.
+// Invalidations do not ask the breaker: they are tried whenever the line
+// answers. A server that takes no writes, a replica for one, is not used: it
+// could not be told of changes.
+//
+// [RedisStatus] shows all of that, and counts failures by kind. What answers
+// RESP that no server sends, such as a map of negative length, ends the process:
+// the client's own goroutine panics, out of reach of this package.
+//
+// How a caller could wait all the same, and what would notice:
+//
+//	1 commands are sent behind one without a reply   TestLateLine, TestSlowServer
+//	2 callers wait for room among such commands      TestWaitingForRoomOnLateLine
+//	3 nobody asks, and the first who does must wait  TestSilenceIsNoticed
+//	4 Redis freezes while a flight waits for a fill  TestFreezeDuringWait
+//	5 a lease is left behind, for others to wait for TestLeaseGivenBack
+//	6 an invalidation takes many round trips         TestInvalidateManyWaitsOnce
+//	7 a server refuses what it is asked, in time     TestRefusingServer, TestFullServer
+//	8 a cache is closed while Redis is frozen        TestCloseDuringOutage
 //
 // # What is not promised
 //

@@ -47,7 +47,7 @@ func (s *fakeServer) connect(to receiver) *fakeRemote {
 
 // redis returns a Redis whose session is with the fake server.
 func (s *fakeServer) redis() *Redis {
-	r, err := Dial(RedisOptions{Disabled: true, MaxStale: time.Second})
+	r, err := Dial(RedisOptions{Disabled: true, MaxStale: time.Second, Timeout: 10 * time.Second})
 	if err != nil {
 		panic(err)
 	}
@@ -146,6 +146,11 @@ func (n *fakeRemote) drop(ctx context.Context, at place, old []byte) (bool, erro
 	}
 	n.server.changeLocked(at.key, nil, 0)
 	return true, ctx.Err()
+}
+
+func (n *fakeRemote) giveBack(ctx context.Context, at place, old []byte) error {
+	_, err := n.drop(ctx, at, old)
+	return err
 }
 
 func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {

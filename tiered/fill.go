@@ -14,8 +14,11 @@ func (f *flight[K, V]) redisFailed(ctx context.Context, err error) outcome[V] {
 }
 
 func (f *flight[K, V]) noteFailure(err error) {
+	if isUnasked(err) {
+		return
+	}
 	f.cache.counters.redisErrors.Add(1)
-	f.cache.redis.failed(err)
+	f.cache.redis.failed(err, loadersAnswer)
 }
 
 // loadAlone asks the loader without filling Redis. Nothing is sure to tell
@@ -99,14 +102,26 @@ func (f *flight[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 // dropLease lets other nodes load at once, even if ctx has ended. It reports
 // whether the outcome may be kept here: not if the lease was gone already. If
 // Redis cannot be reached, the lease ends by itself after LoadTimeout.
+//
+// A flight waits for a silent Redis once: by now the line is late, this is
+// refused, and the lease is given back behind the flight's back.
 func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) bool {
 	f.cache.tickets.expectEcho(f.ticket)
 	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.at, lease)
+	if errors.Is(err, errLate) {
+		f.giveBack(ctx, lease)
+	}
 	if err != nil {
 		f.noteFailure(err)
 		return true // for MaxStale, like all that is loaded while Redis fails
 	}
 	return dropped
+}
+
+// giveBack drops a lease that may be in Redis. Nobody waits for that but Close.
+func (f *flight[K, V]) giveBack(ctx context.Context, lease []byte) {
+	rem := f.session.remote
+	f.cache.work.Go(func() { _ = rem.giveBack(context.WithoutCancel(ctx), f.at, lease) })
 }
 
 // keep stores an outcome in the local tier until the monotonic time expires,

@@ -85,6 +85,8 @@ type flight[K comparable, V any] struct {
 	reload  bool // ask the loader, whatever Redis holds
 	session *session
 	ticket  *entry[V] // nil once it is committed
+
+	unheard time.Duration // how long Redis was not heard of before the next read
 }
 
 func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
@@ -102,7 +104,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 		if f.session.remote == nil || c.redis.journal.has(f.at) {
 			return f.loadAlone(ctx)
 		}
-		held, left, err := f.session.remote.read(ctx, f.at)
+		held, left, err := f.read(ctx)
 		if err != nil {
 			return f.redisFailed(ctx, err)
 		}
@@ -201,8 +203,9 @@ func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	if err != nil {
 		// The lease may be there all the same, with a reply that came late.
 		// This command is behind that one, so it is taken away again.
-		rem := f.session.remote
-		c.work.Go(func() { _, _ = rem.drop(context.WithoutCancel(ctx), f.at, lease) })
+		if !isUnasked(err) {
+			f.giveBack(ctx, lease)
+		}
 		return nil, err
 	}
 	if !ours {
@@ -220,25 +223,42 @@ func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 const pollEvery = 10 * time.Millisecond
 
 // wait returns true when the key may have changed: by a push, or because the
-// session is over. It returns false when patience ends first.
+// session is over. It returns false when patience ends first. It returns true
+// as well when half the Redis timeout has passed: a server that is frozen
+// pushes nothing, and the next read, which has the other half, will tell.
 func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool {
-	f.cache.counters.waits.Add(1)
-	var poll <-chan time.Time
-	if !f.session.tracked {
-		t := time.NewTimer(pollEvery)
-		defer t.Stop()
-		poll = t.C
+	if f.unheard == 0 { // else the wait goes on
+		f.cache.counters.waits.Add(1)
 	}
+	step := f.cache.redis.opts.Timeout / 2
+	if !f.session.tracked {
+		step = min(step, pollEvery)
+	}
+	f.unheard = 0
+	again := time.NewTimer(step)
+	defer again.Stop()
 	select {
 	case <-f.cache.tickets.wait(f.ticket):
 		return true
 	case <-f.session.over:
 		return true
-	case <-poll:
+	case <-again.C:
+		f.unheard = step
 		return true
 	case <-patience:
 		return false
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// read reads the key. Right after a wait in which Redis was not heard of, what
+// is left of its timeout must do.
+func (f *flight[K, V]) read(ctx context.Context) (held []byte, left time.Duration, err error) {
+	if f.unheard > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = bounded(ctx, f.cache.redis.opts.Timeout-f.unheard)
+		defer cancel()
+	}
+	return f.session.remote.read(ctx, f.at)
 }

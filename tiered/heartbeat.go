@@ -67,9 +67,12 @@ func (l *link) heartbeat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			late := time.AfterFunc(l.redis.opts.Timeout, l.overdue)
+			err := l.beat(ctx)
+			late.Stop()
 			// That it arrived, the tick itself will tell.
-			if err := l.beat(ctx); isReply(err) || errors.Is(err, errDeaf) {
-				l.redis.failed(discreet(err))
+			if isReply(err) || errors.Is(err, errDeaf) {
+				l.redis.failed(discreet(err), linkGivenUp)
 				l.line.hangUp()
 			}
 		}

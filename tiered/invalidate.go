@@ -90,8 +90,8 @@ func (r *Redis) announce(ctx context.Context, keys []string) error {
 	}
 	err := errNoSession
 	if s := r.current.Load(); s.remote != nil {
-		if err = s.remote.invalidate(ctx, keys); err != nil {
-			r.failed(err)
+		if err = s.remote.invalidate(ctx, keys); err != nil && ctx.Err() == nil {
+			r.failed(err, keptInJournal)
 		}
 	}
 	switch {

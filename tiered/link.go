@@ -23,17 +23,19 @@ type link struct {
 	life    uint64       // the same, shortened
 	tracked bool
 	pulse   pulse
+	breaker *breaker // between flights and the commands that they wait for
+	late    lateness
 
 	slots     chan struct{} // holds one for each command that has no reply yet
 	abandoned atomic.Int64  // of those: nobody waits for the reply any more
-	stalled   chan struct{} // tells supervise of the first that is abandoned
+	stalled   chan struct{} // tells supervise to ask for a sign of life
 }
 
 // connect dials, asks for tracking and subscribes to the purge channel. It
 // returns within a few dial timeouts, also when the server is frozen.
 func (r *Redis) connect() (*link, error) {
 	l := &link{
-		redis: r, pulse: newPulse(r),
+		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(),
 		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1),
 	}
 	r.dialer.use(&l.line)

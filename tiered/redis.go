@@ -30,8 +30,9 @@ type RedisOptions struct {
 	// fleet. Default none.
 	Prefix string
 
-	// Timeout bounds the wait for Redis in each step of a read or an
-	// invalidation. Default 50 milliseconds.
+	// Timeout bounds the wait for Redis in each step of a read, and in an
+	// invalidation. When it ends a wait, nobody else waits until Redis answers
+	// in time again: choose it well above a round trip. Default 50 milliseconds.
 	Timeout time.Duration
 
 	// MaxStale bounds how long a value may be served from the local tier
@@ -77,7 +78,8 @@ type Redis struct {
 	dialTimeout time.Duration
 	database    int
 
-	latency latency // of reads
+	latency  latency // of reads
+	failures failureCounts
 
 	life    string   // of the latest link's server; only supervise uses it
 	left    []string // lives before that; only supervise uses them
@@ -196,6 +198,10 @@ type RedisStatus struct {
 	Latency   time.Duration // of the latest reads, a moving average; 0: none yet
 	Sessions  uint64        // times that everything in the local tiers was dropped, or a connection made or lost
 	Pending   int           // invalidations that Redis has not acknowledged
+	Lease     time.Duration // how much longer the local tiers may be served without news from Redis; 0: not at all
+	Late      bool          // Redis has left a command without a reply: nobody waits for it until it answers
+	Open      bool          // the circuit breaker is open: too many commands have failed, few reads ask Redis
+	Failures  Failures      // since Dial
 	Err       error         // the latest failure of a connection or a command; it stays when all is well again
 }
 
@@ -204,7 +210,13 @@ func (r *Redis) Status() RedisStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	st := r.status
-	st.Sessions = r.current.Load().id
+	s := r.current.Load()
+	st.Sessions = s.id
+	st.Lease = time.Duration(max(0, s.freshUntil.Load()-r.clock.now()))
+	if l, ok := s.remote.(*link); ok {
+		st.Late, st.Open = l.late.now(), l.breaker.open()
+	}
+	st.Failures = r.failures.snapshot()
 	st.Pending = int(r.journal.count.Load())
 	st.Latency = r.latency.average()
 	return st

@@ -36,6 +36,9 @@ type remote interface {
 	swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
 	// drop deletes the key if it holds old, and reports whether it did.
 	drop(ctx context.Context, at place, old []byte) (bool, error)
+	// giveBack is drop for whom nobody waits: where the server is slow to
+	// answer, the others return an error at once, and giveBack is still sent.
+	giveBack(ctx context.Context, at place, old []byte) error
 	// invalidate deletes keys, those of tags among them, and sends the purge.
 	invalidate(ctx context.Context, keys []string) error
 }

@@ -48,7 +48,7 @@ func isRefusal(err error) bool {
 // connection is gone: of two, rueidis tells us only about the one that carries
 // pub/sub.
 func (l *link) checked(err error) error {
-	if err != nil && !isReply(err) && !isAbandoned(err) {
+	if err != nil && !isReply(err) && !isAbandoned(err) && !isUnasked(err) {
 		l.line.hangUp()
 	}
 	return discreet(err)

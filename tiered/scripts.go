@@ -138,11 +138,16 @@ func (at place) mode() string {
 func (l *link) script(ctx context.Context, s script, keys []string, args ...string) rueidis.RedisResult {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
+	return l.run(ctx, l.reserve, s, keys, args...)
+}
+
+// run is script without its bounds: ctx and enter (see link.send) are those.
+func (l *link) run(ctx context.Context, enter func(context.Context) error, s script, keys []string, args ...string) rueidis.RedisResult {
 	b := l.client.B()
 	n := int64(len(keys))
-	res := l.send(ctx, b.Evalsha().Sha1(s.sha).Numkeys(n).Key(keys...).Arg(args...).Build(), b.Ping().Build())
+	res := l.send(ctx, enter, b.Evalsha().Sha1(s.sha).Numkeys(n).Key(keys...).Arg(args...).Build(), b.Ping().Build())
 	if e, ok := rueidis.IsRedisErr(res[0].Error()); ok && e.IsNoScript() {
-		res = l.send(ctx, b.Eval().Script(s.body).Numkeys(n).Key(keys...).Arg(args...).Build(), b.Ping().Build())
+		res = l.send(ctx, enter, b.Eval().Script(s.body).Numkeys(n).Key(keys...).Arg(args...).Build(), b.Ping().Build())
 	}
 	return res[0]
 }

@@ -2,7 +2,9 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -17,49 +19,66 @@ const (
 	maxPayload  = 100 << 10
 )
 
-// reserve waits for room for one more command, until ctx ends.
+// reserve waits for room for one more command, until ctx ends. On a line that
+// is late nobody waits.
 func (l *link) reserve(ctx context.Context) error {
+	late := l.late.begins()
+	if isClosed(late) {
+		return errLate
+	}
+	return l.room(ctx, late)
+}
+
+// queue is reserve for commands that no caller waits for: they are sent on a
+// late line too, behind what that has yet to do.
+func (l *link) queue(ctx context.Context) error { return l.room(ctx, nil) }
+
+func (l *link) room(ctx context.Context, late <-chan struct{}) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	select {
 	case l.slots <- struct{}{}:
 		return nil
+	case <-late:
+		return errLate
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
 
 // release gives up the room of a command that returned err; not if a reply to
-// it may still come.
-func (l *link) release(err error) {
-	if !isAbandoned(err) {
+// it may still come. ctx is what bounded the wait for it.
+func (l *link) release(ctx context.Context, err error) {
+	switch {
+	case !isAbandoned(err):
 		<-l.slots
 		return
+	case errors.Is(context.Cause(ctx), errTimeout):
+		l.late.begin()
 	}
 	l.abandoned.Add(1)
-	select {
-	case l.stalled <- struct{}{}:
-	default: // supervise knows
-	}
+	l.ask()
 }
 
-// send sends commands and waits for their replies until ctx ends.
-func (l *link) send(ctx context.Context, commands ...rueidis.Completed) []rueidis.RedisResult {
-	if err := l.reserve(ctx); err != nil {
+// send sends commands and waits for their replies until ctx ends; before that,
+// enter, which is reserve or queue, finds room for them.
+func (l *link) send(ctx context.Context, enter func(context.Context) error, commands ...rueidis.Completed) []rueidis.RedisResult {
+	if err := enter(ctx); err != nil {
 		return slices.Repeat([]rueidis.RedisResult{rueidis.NewErrorResult(err)}, len(commands))
 	}
 	res := l.client.DoMulti(ctx, commands...)
-	l.release(res[len(res)-1].NonRedisError())
+	l.release(ctx, res[len(res)-1].NonRedisError())
 	return res
 }
 
-// revive asks for a sign of life after commands were abandoned. Replies come in
-// order: when this one is here, so are those of all that were sent before.
+// revive asks for a sign of life after commands were abandoned, or the line was
+// late. Replies come in order: when this one is here, so are those of all that
+// were sent before. The line is late no longer if this one was not.
 func (l *link) revive(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	n := l.abandoned.Load()
+	n, asked := l.abandoned.Load(), time.Now()
 	// Whatever it says, an answer is an answer.
 	if err := l.client.Do(ctx, l.client.B().Ping().Build()).NonRedisError(); err != nil {
 		return err
@@ -68,5 +87,10 @@ func (l *link) revive(ctx context.Context) error {
 	for range n {
 		<-l.slots
 	}
+	if time.Since(asked) > l.redis.opts.Timeout {
+		l.ask() // it lives, but nobody waits for so long
+		return nil
+	}
+	l.late.end()
 	return nil
 }

@@ -91,9 +91,12 @@ func (r *Redis) watch(l *link) error {
 			}
 		case <-retry:
 			retry = nil
-			if err := r.settle(l); isRefusal(err) {
+			switch err := r.settle(l); {
+			case isAbandoned(err):
+				return fmt.Errorf("no answer: %w", err) // for as long as revive waits
+			case isRefusal(err):
 				retry = time.After(journalRefused)
-			} else if err != nil {
+			case err != nil:
 				retry = time.After(journalRetry)
 			}
 		}
@@ -140,7 +143,7 @@ func (r *Redis) settle(l *link) error {
 }
 
 func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
-	err := l.invalidate(r.ctx, keys)
+	err := l.deliver(r.ctx, keys)
 	if err == nil {
 		r.journal.settle(keys, mark)
 	}
@@ -150,6 +153,7 @@ func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
 // record puts keys into the journal and reports whether all found room.
 func (r *Redis) record(keys []string) bool {
 	room := r.journal.add(keys)
+	r.failures[failureJournalled].Add(uint64(len(keys)))
 	r.wakeUp()
 	return room
 }
@@ -172,6 +176,7 @@ func (r *Redis) connected(l *link) {
 func (r *Redis) disconnected(err error) {
 	r.mu.Lock()
 	was := r.status.Connected
+	r.countLoss(was)
 	first := was || r.status.Err == nil
 	r.status.Connected, r.status.Tracking = false, false
 	if was {
@@ -184,6 +189,18 @@ func (r *Redis) disconnected(err error) {
 	r.mu.Unlock()
 	if first && r.ctx.Err() == nil {
 		r.opts.Logger.Warn("tiered: no connection to Redis; asking the loaders until it is back", "err", err)
+	}
+}
+
+// countLoss counts the loss of a connection that was in use, or one that could
+// not be made; not what Close ends.
+func (r *Redis) countLoss(inUse bool) {
+	switch {
+	case r.ctx.Err() != nil:
+	case inUse:
+		r.failures[failureLost].Add(1)
+	default:
+		r.failures[failureDial].Add(1)
 	}
 }
 

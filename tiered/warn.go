@@ -1,10 +1,6 @@
 package tiered
 
-import (
-	"context"
-	"errors"
-	"time"
-)
+import "time"
 
 // warnEvery keeps what happens all the time from filling the log.
 const warnEvery = 10 * time.Second
@@ -15,8 +11,12 @@ type warning struct {
 	hidden int       // times that it was not, since it last was
 }
 
-// warn logs text, at most once in ten seconds, and how often it was left out.
-func (r *Redis) warn(text string, err error) {
+// warn logs a failure, see limited.
+func (r *Redis) warn(text string, err error) { r.limited(r.opts.Logger.Warn, text, "err", err) }
+
+// limited has log, a method of the Logger, log text: at most once in ten
+// seconds, with how often it was left out.
+func (r *Redis) limited(log func(string, ...any), text string, args ...any) {
 	r.mu.Lock()
 	w, now := r.warnings[text], time.Now()
 	if now.Before(w.next) {
@@ -27,16 +27,5 @@ func (r *Redis) warn(text string, err error) {
 	}
 	r.warnings[text] = warning{next: now.Add(warnEvery)}
 	r.mu.Unlock()
-	r.opts.Logger.Warn(text, "err", err, "not_logged", w.hidden)
-}
-
-// failed notes that a command failed. A caller who left is no failure.
-func (r *Redis) failed(err error) {
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	r.mu.Lock()
-	r.status.Err = err
-	r.mu.Unlock()
-	r.warn("tiered: Redis refuses commands or does not answer in time; the loaders do", err)
+	log(text, append(args, "not_logged", w.hidden)...)
 }
