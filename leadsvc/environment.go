@@ -23,7 +23,8 @@ type Settings struct {
 //
 //	DATABASE_URL             pg.Options.URL; required
 //	REDIS_URL                tiered.RedisOptions.URL; required unless Redis is off
-//	REDIS_ENABLED            false: Redis is off; default true
+//	REDIS_ENABLED            false: Redis is off from the start; default true.
+//	                         [tiered.Redis.SetEnabled] switches it later on
 //	REDIS_KEY_PREFIX         before all keys
 //	REDIS_PLAIN_JSON         true: values that other programs can read; default false
 //	LEAD_KEY_PREFIX          before the keys of leads

@@ -136,7 +136,7 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration)
 
 // Invalidate makes every node forget keys. Call it after the change has been
 // committed. When it returns nil, Redis has dropped the keys and has sent word
-// to every node (with Redis switched off there is none to tell); no load that
+// to every node (where Redis was never on there is none to tell); no load that
 // began before is kept anywhere.
 //
 // On this node it holds from the moment Invalidate returns, whatever it

@@ -11,11 +11,11 @@ import (
 // dialer makes the connections of one link at a time, and none for anyone
 // else: rueidis must not reconnect behind the session's back.
 type dialer struct {
-	ctx  context.Context // ends with Redis.Close
 	base func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error)
 
 	mu   sync.Mutex
-	line *line // what the link being made will own; nil: dial nothing
+	ctx  context.Context // ends when the link is not wanted any more
+	line *line           // what the link being made will own; nil: dial nothing
 }
 
 // A line is the network connection of a link: one, or two where the server
@@ -23,6 +23,7 @@ type dialer struct {
 type line struct {
 	mu    sync.Mutex
 	conns []net.Conn
+	hung  bool
 }
 
 // hangUp closes the connections at once: whoever waits on them, for a reply
@@ -33,20 +34,24 @@ func (l *line) hangUp() {
 	for _, c := range l.conns {
 		c.Close()
 	}
-	l.conns = nil
+	l.conns, l.hung = nil, true
 }
 
 func (l *line) add(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.hung {
+		c.Close()
+	}
 	l.conns = append(l.conns, c)
 }
 
-// use says whose connections are made from now on; nil: nobody's.
-func (d *dialer) use(l *line) {
+// use says whose connections are made from now on, until ctx ends; nil:
+// nobody's.
+func (d *dialer) use(ctx context.Context, l *line) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.line = l
+	d.ctx, d.line = ctx, l
 }
 
 var errNoDial = errors.New("tiered: no connection wanted")
@@ -54,12 +59,12 @@ var errNoDial = errors.New("tiered: no connection wanted")
 // dial is rueidis.ClientOption.DialCtxFn.
 func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {
 	d.mu.Lock()
-	line := d.line
+	line, wanted := d.line, d.ctx
 	d.mu.Unlock()
 	if line == nil {
 		return nil, errNoDial
 	}
-	ctx, cancel := endsWith(ctx, d.ctx)
+	ctx, cancel := endsWith(ctx, wanted)
 	defer cancel()
 	conn, err := d.connect(ctx, addr, nd, cfg)
 	if err != nil {

@@ -4,8 +4,8 @@
 // # A read
 //
 //	Get(key)
-//	 1 local tier   a decoded value; served only if it has not expired, its
-//	                session is the current one and the freshness lease holds
+//	 1 local tier   a decoded value; served only if it has not expired and
+//	                the freshness lease of its session holds
 //	 2 flight       concurrent misses for a key in this process become one
 //	 3 ticket       opened before anything is read; a push or purge voids it
 //	 4 Redis tier   one GET, which also registers this node for the next push
@@ -44,8 +44,8 @@
 //   - The fill lease, for Redis: an invalidation deletes the key and the lease
 //     with it, so the fill that comes late finds another value and is refused.
 //   - The session, for everything at once: when a connection is lost, or Redis
-//     forgets what this node holds, a new session begins and no entry of the
-//     old one is served.
+//     forgets what this node holds, a new session begins, and what the old one
+//     filled is served only for as long as what was proven before (see below).
 //
 // Callers who ask after an invalidation do not join a flight from before it.
 // Frames in Redis carry the life of the server, so that a value restored from
@@ -72,6 +72,15 @@
 // session. Without the lease a read asks Redis, whose keys an acknowledged
 // invalidation has deleted; failing that, the loader.
 //
+// The proof does not end with the connection. What a session filled is no older
+// than MaxStale until its lease ends, whatever happened since; and so what a
+// node holds when it is connected again, when Redis was flushed, or another
+// server has taken over, is not looked up all at once. Each entry is served up
+// to a moment of its own within that time (see remnant). News that arrives
+// still voids it: a purge reaches every node, whatever Redis has forgotten.
+// What other programs write does not after FLUSHALL, as Redis has forgotten
+// whom to push it to: for up to MaxStale, the old value is served here.
+//
 // How it could fail, and what would notice:
 //
 //	 1 an entry is served after news has stopped      TestSilentConnection
@@ -86,6 +95,8 @@
 //	10 the server cannot be told                      TestReadOnlyServer, TestJournalBeforeTrust
 //	11 Redis loses the list of a tag                  TestRemote (rule 6), TestListLostDuringLoad
 //	12 a flight has no ticket that the tag can find   TestFlightWithoutTicket
+//	13 an entry outlives the lease of its session     TestLostPurge, TestRemnantIsSpread
+//	14 Redis was switched off, and on again           TestSwitchStorm, TestSwitchLeavesThePast
 //
 // # Tags
 //
@@ -144,6 +155,10 @@
 //	7 a server refuses what it is asked, in time     TestRefusingServer, TestFullServer
 //	8 a cache is closed while Redis is frozen        TestCloseDuringOutage
 //
+// [Redis.SetEnabled] switches Redis off and on while the process runs. Off,
+// every call asks the loader, and calls for one key at a time share a load. On,
+// nothing is trusted that was written before it was off.
+//
 // # What is not promised
 //
 //   - A change that nobody invalidates is seen when the TTL ends. So is one
@@ -164,11 +179,19 @@
 //     known by the nodes that were connected to its stand-in. If all of those
 //     have ended meanwhile, nobody knows.
 //   - Under memory pressure with a policy that evicts any key (allkeys-random)
-//     Redis may evict the state: each time the local tiers are dropped.
+//     Redis may evict the state: each time what the local tiers hold is given
+//     up.
 //   - A plain value does not say in which life of the server it was written:
 //     after a restart from a snapshot, or a failover, it may be one that had
 //     been deleted, for up to its TTL. Nor does this package keep another
 //     program from storing what it read before a change.
+//   - A plain value that another program gave more time than [Options.TTL] is
+//     taken for a new one when Redis is switched on again, and after an
+//     overflow of the journal.
+//   - A node on which Redis is off from the start keeps no journal: what it
+//     changes, others see when the TTL ends, or, when it is switched on, by the
+//     new life that it begins then. When many are, each begins one, and each
+//     time what Redis holds is loaded again.
 //   - A plain value that bears a tag and that another program wrote is found by
 //     the tag only once a node has read it.
 //   - Remaining life of a value read from Redis is counted with this node's

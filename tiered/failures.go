@@ -90,10 +90,16 @@ func (r *Redis) failed(err error, done remedy) {
 	if errors.Is(err, context.Canceled) || isUnasked(err) {
 		return
 	}
+	r.mu.Lock()
+	enabled := r.status.Enabled // else its commands were cut short on purpose
+	if enabled {
+		r.status.Err = err
+	}
+	r.mu.Unlock()
+	if !enabled {
+		return
+	}
 	kind := failureOf(err)
 	r.failures[kind].Add(1)
-	r.mu.Lock()
-	r.status.Err = err
-	r.mu.Unlock()
 	r.warn("tiered: "+kind.String()+"; "+string(done), err)
 }

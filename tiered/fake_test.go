@@ -51,7 +51,8 @@ func (s *fakeServer) redis() *Redis {
 	if err != nil {
 		panic(err)
 	}
-	r.opts.Disabled = false
+	r.status.Enabled = true
+	r.power.used.Store(true)
 	setRemote(r, s.connect(r), forever)
 	return r
 }
@@ -64,6 +65,7 @@ func setRemote(r *Redis, rem remote, keepFor time.Duration) {
 		s.renew(endless)
 	}
 	s.id = old.id + 1
+	s.floor = s.id
 	s.remote, s.life, s.tracked = rem, old.life, old.tracked || rem != nil
 	r.current.Store(s)
 	close(old.over)

@@ -118,7 +118,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 				return f.loadAlone(ctx)
 			}
 			continue
-		case verdict == readable && c.redis.journal.believes(got):
+		case verdict == readable && c.redis.believes(got, f.at):
 			if out, ok := f.take(got); ok {
 				return out
 			}

@@ -131,6 +131,12 @@ func (f frame) leaseOf(node nodeID) bool {
 	return f.kind == kindLease && bytes.HasPrefix(f.payload, node[:])
 }
 
+// writtenAfter reports whether f is known to have been written after a time in
+// Unix milliseconds; 0: any is.
+func (f frame) writtenAfter(ms int64) bool {
+	return ms == 0 || !f.undated && f.written.UnixMilli() > ms
+}
+
 // left returns what remains of the frame's time to live at now. The writer's
 // clock and ours may differ, so it is never more than the whole of it; Redis
 // itself ends the frame by its own clock whatever ours say.

@@ -85,8 +85,8 @@ func (r *Redis) forget(keys []string) {
 // announce deletes keys in Redis and tells the other nodes. What Redis does
 // not acknowledge goes to the journal.
 func (r *Redis) announce(ctx context.Context, keys []string) error {
-	if r.opts.Disabled {
-		return nil
+	if !r.power.used.Load() {
+		return nil // there is nobody to tell: see switchOn
 	}
 	err := errNoSession
 	if s := r.current.Load(); s.remote != nil {

@@ -51,10 +51,7 @@ func (j *journal) add(keys []string) bool {
 }
 
 // believes reports whether f may be taken from Redis.
-func (j *journal) believes(f frame) bool {
-	overflow := j.overflow.Load()
-	return overflow == 0 || !f.undated && f.written.UnixMilli() > overflow
-}
+func (j *journal) believes(f frame) bool { return f.writtenAfter(j.overflow.Load()) }
 
 // has reports whether a key, or its tag, waits for its acknowledgement.
 func (j *journal) has(at place) bool {

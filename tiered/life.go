@@ -39,10 +39,15 @@ func (l *link) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{server, server + newToken()}, l.redis.left...)
+	lives, next := &l.redis.lives, server+newToken()
+	if lives.anew {
+		server = next // no life begins like that
+	}
+	args := append([]string{server, next}, lives.left...)
 	l.claimed, err = l.client.Do(ctx, l.client.B().Eval().Script(claimScript.body).Numkeys(1).Key(l.redis.stateKey()).
 		Arg(args...).Build()).ToString()
 	l.life = lifeOf(l.claimed)
+	lives.anew = lives.anew && err != nil
 	return err
 }
 
@@ -65,18 +70,36 @@ func (l *link) identity(ctx context.Context) (string, error) {
 	return server.String(), nil
 }
 
+// lives are those that a node was in. Only supervise uses them, and SetEnabled
+// while supervise does not run.
+type lives struct {
+	latest string   // of the latest link that was used; empty: none yet, or left
+	left   []string // before that, the latest last
+	anew   bool     // whatever life the next link finds, it begins another
+}
+
 // maxLives bounds the lives that a node remembers to have left.
 const maxLives = 32
 
-// settleIn notes the life of the link that is about to be used. Only supervise
-// calls it.
-func (r *Redis) settleIn(life string) {
-	if r.life != "" && r.life != life && !slices.Contains(r.left, r.life) {
-		r.left = append(r.left, r.life)
-		r.left = r.left[max(0, len(r.left)-maxLives):]
+// settleIn notes the life of the link that is about to be used.
+func (v *lives) settleIn(life string) {
+	if v.latest != life {
+		v.leave()
 	}
-	r.life = life
+	v.latest = life
 }
+
+// leave makes this node never go back to the life that it is in.
+func (v *lives) leave() {
+	if v.latest != "" && !slices.Contains(v.left, v.latest) {
+		v.left = append(v.left, v.latest)
+		v.left = v.left[max(0, len(v.left)-maxLives):]
+	}
+	v.latest = ""
+}
+
+// none reports whether this node was in no life yet.
+func (v *lives) none() bool { return v.latest == "" && len(v.left) == 0 }
 
 // newToken returns a text that no other call returns.
 func newToken() string { return rand.Text() }

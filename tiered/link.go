@@ -26,6 +26,8 @@ type link struct {
 	breaker *breaker // between flights and the commands that they wait for
 	late    lateness
 
+	closed chan struct{} // nobody gets a reply any more
+
 	slots     chan struct{} // holds one for each command that has no reply yet
 	abandoned atomic.Int64  // of those: nobody waits for the reply any more
 	stalled   chan struct{} // tells supervise to ask for a sign of life
@@ -35,14 +37,16 @@ type link struct {
 // returns within a few dial timeouts, also when the server is frozen.
 func (r *Redis) connect() (*link, error) {
 	l := &link{
-		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(),
+		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(), closed: make(chan struct{}),
 		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1),
 	}
-	r.dialer.use(&l.line)
+	stop := context.AfterFunc(r.power.on, l.line.hangUp) // rueidis would finish its handshake first
+	defer stop()
+	r.dialer.use(r.power.on, &l.line)
 	l.client, _ = r.client.Dedicate() // its error comes with the first command
 	l.client.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: l.onMessage})
 	l.broken = l.client.SetOnInvalidations(l.onPush)
-	r.dialer.use(nil)
+	r.dialer.use(nil, nil)
 	if err := l.greet(); err != nil {
 		l.close()
 		return nil, discreet(err)
@@ -53,7 +57,7 @@ func (r *Redis) connect() (*link, error) {
 // greet makes the connection ready. The replies arrive in the order of the
 // commands, so once the subscription is confirmed nothing can be missed.
 func (l *link) greet() error {
-	ctx, cancel := context.WithTimeout(l.redis.ctx, greetRounds*l.redis.dialTimeout)
+	ctx, cancel := context.WithTimeout(l.redis.power.on, greetRounds*l.redis.dialTimeout)
 	defer cancel()
 	b := l.client.B()
 	if err := l.client.Do(ctx, b.Subscribe().Channel(l.channel(), l.pulse.channel).Build()).Error(); err != nil {
@@ -108,8 +112,10 @@ func (l *link) track(ctx context.Context) error {
 	return nil
 }
 
-// close ends the connection and frees what rueidis holds for it.
+// close ends the connection and frees what rueidis holds for it. It is called
+// once.
 func (l *link) close() {
+	close(l.closed)
 	l.line.hangUp()
 	l.client.Close()
 }

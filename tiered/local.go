@@ -70,14 +70,34 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[V] {
 	defer sh.mu.Unlock()
 	sh.gets++
 	e, ok := sh.lru.Get(key)
+	if !ok {
+		return nil
+	}
 	// The lease comes before the entry. Were it last, a reader that was held up
 	// in between could see the entry live, sleep while it is voided and the lease
 	// renewed, and then find the lease good for its old now (TestLeaseBeforeEntry).
-	if !ok || e.session != s.id && !broken("session") || !e.alone && !s.fresh(now) || now >= e.expires.Load() {
+	if e.session != s.id && !broken("session") {
+		if !l.lingers(key, e, s, now) {
+			return nil
+		}
+	} else if !e.alone && !s.fresh(now) {
+		return nil
+	}
+	if now >= e.expires.Load() {
 		return nil
 	}
 	sh.hits++
 	return e
+}
+
+// lingers reports whether e, of another session than s, may be served at the
+// monotonic time now, unless it is void or has expired. What was loaded without
+// Redis ends within MaxStale of its load by itself.
+func (l *local[K, V]) lingers(key K, e *entry[V], s *session, now int64) bool {
+	if e.session < s.floor {
+		return false
+	}
+	return e.alone || s.serves(e.session, maphash.Comparable(l.seed, key), now)
 }
 
 // add stores e under key and returns the entries that had to make room. An

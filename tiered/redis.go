@@ -39,9 +39,8 @@ type RedisOptions struct {
 	// while this node cannot hear of changes. Default 1 second.
 	MaxStale time.Duration
 
-	// Disabled switches Redis off: no connection is ever made, and nothing is
-	// kept in the local tier, as nothing could invalidate it there. Concurrent
-	// calls for one key still share a load, of no longer than MaxStale.
+	// Disabled switches Redis off from the start, as [Redis.SetEnabled] does
+	// later on. URL is not looked at until Redis is switched on.
 	Disabled bool
 
 	// Logger is told when the link to Redis comes and goes. It never sees a
@@ -72,7 +71,7 @@ type Redis struct {
 	opts   RedisOptions
 	node   nodeID
 	clock  clock
-	client rueidis.Client // nil if Disabled
+	client rueidis.Client // nil until Redis is switched on
 	dialer dialer
 
 	dialTimeout time.Duration
@@ -81,8 +80,7 @@ type Redis struct {
 	latency  latency // of reads
 	failures failureCounts
 
-	life    string   // of the latest link's server; only supervise uses it
-	left    []string // lives before that; only supervise uses them
+	lives   lives
 	journal journal
 	wake    chan struct{} // tells supervise that the journal has keys
 
@@ -91,7 +89,7 @@ type Redis struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	done   chan struct{} // closed when supervise has returned
+	power  power
 
 	mu       sync.Mutex // guards names, status, warnings, and writes of current and receivers
 	names    map[string]bool
@@ -104,7 +102,7 @@ type Redis struct {
 // until there is a connection the caches ask their loaders. The error names
 // the field of o that is wrong, and never contains the URL.
 func Dial(o RedisOptions) (*Redis, error) {
-	o, co, err := o.resolve()
+	o, err := o.resolve()
 	if err != nil {
 		return nil, err
 	}
@@ -112,39 +110,49 @@ func Dial(o RedisOptions) (*Redis, error) {
 	r := &Redis{opts: o, clock: newClock(), wake: make(chan struct{}, 1), names: make(map[string]bool), warnings: make(map[string]warning)}
 	rand.Read(r.node[:])
 	r.ctx, r.cancel = context.WithCancel(context.Background())
-	r.done = make(chan struct{})
+	r.power.done = closed
 	r.status = RedisStatus{Enabled: !o.Disabled, Since: time.Now()}
 	if o.Disabled {
 		r.current.Store(newSession(0))
-		close(r.done)
 		return r, nil
 	}
 	r.current.Store(newSession(o.MaxStale))
+	if err := r.makeClient(); err != nil {
+		r.cancel()
+		return nil, err
+	}
+	r.start()
+	return r, nil
+}
+
+// makeClient makes the client, which connects to nothing yet.
+func (r *Redis) makeClient() error {
+	co, err := clientOption(r.opts.URL)
+	if err != nil {
+		return err
+	}
 	r.dialTimeout, r.database = co.Dialer.Timeout, co.SelectDB
-	r.dialer = dialer{ctx: r.ctx, base: co.DialCtxFn}
+	r.dialer.base = co.DialCtxFn
 	co.DialCtxFn = r.dialer.dial
 	// NewClient wants to dial a connection for all to share. This node uses a
 	// dedicated one, so the dialer, which has no link to dial for, refuses;
 	// ForceSingleClient makes NewClient return the client all the same.
 	r.client, err = rueidis.NewClient(co)
 	if r.client == nil {
-		r.cancel()
-		return nil, fmt.Errorf("tiered: redis client: %w", err)
+		return fmt.Errorf("tiered: redis client: %w", err)
 	}
-	go r.supervise()
-	return r, nil
+	return nil
 }
 
 // Validate returns the error that [Dial] would return for o. It makes no
 // connection.
 func (o RedisOptions) Validate() error {
-	_, _, err := o.resolve()
+	_, err := o.resolve()
 	return err
 }
 
-// resolve returns o with its defaults, and what it means to the client unless
-// Redis is switched off.
-func (o RedisOptions) resolve() (RedisOptions, rueidis.ClientOption, error) {
+// resolve returns o with its defaults.
+func (o RedisOptions) resolve() (RedisOptions, error) {
 	o.Timeout = orDefault(o.Timeout, defaultTimeout)
 	o.MaxStale = orDefault(o.MaxStale, defaultMaxStale)
 	o.Logger = cmp.Or(o.Logger, slog.Default())
@@ -153,10 +161,10 @@ func (o RedisOptions) resolve() (RedisOptions, rueidis.ClientOption, error) {
 		atLeast("RedisOptions.MaxStale", o.MaxStale, minTTL),
 	)
 	if o.Disabled {
-		return o, rueidis.ClientOption{}, err
+		return o, err
 	}
-	co, urlErr := clientOption(o.URL)
-	return o, co, errors.Join(err, urlErr)
+	_, urlErr := clientOption(o.URL)
+	return o, errors.Join(err, urlErr)
 }
 
 var errURL = errors.New("tiered: RedisOptions.URL: want redis://[user:password@]host[:port][/database]," +
@@ -191,12 +199,12 @@ func clientOption(raw string) (rueidis.ClientOption, error) {
 
 // RedisStatus says how the link to Redis does.
 type RedisStatus struct {
-	Enabled   bool          // RedisOptions.Disabled is not set
+	Enabled   bool          // Redis is switched on
 	Connected bool          // commands, pushes and purges flow
 	Tracking  bool          // Redis pushes changes; without it purges alone reach this node
 	Since     time.Time     // when Connected last changed
 	Latency   time.Duration // of the latest reads, a moving average; 0: none yet
-	Sessions  uint64        // times that everything in the local tiers was dropped, or a connection made or lost
+	Sessions  uint64        // times that what the local tiers held was given up, or a connection made or lost
 	Pending   int           // invalidations that Redis has not acknowledged
 	Lease     time.Duration // how much longer the local tiers may be served without news from Redis; 0: not at all
 	Late      bool          // Redis has left a command without a reply: nobody waits for it until it answers
@@ -227,7 +235,9 @@ func (r *Redis) Status() RedisStatus {
 // what they invalidate reaches no other node. Close may be called again.
 func (r *Redis) Close() error {
 	r.cancel()
-	<-r.done
+	r.power.mu.Lock() // SetEnabled refuses from now on
+	defer r.power.mu.Unlock()
+	<-r.power.done
 	if r.client != nil {
 		r.client.Close()
 	}

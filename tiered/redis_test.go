@@ -119,9 +119,13 @@ func TestRedisDownAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	connected(t, r)
-	// What was loaded without Redis is not trusted now that there is one.
+	// What was loaded without Redis is kept for MaxStale, Redis or not.
 	get(t, c, "k", "k@0")
-	if st := c.Stats(); st.Loads != 2 || st.LocalHits != 0 {
+	if st := c.Stats(); st.Loads != 1 || st.LocalHits != 1 {
+		t.Errorf("after Redis came: %+v, want a local hit", st)
+	}
+	get(t, c, "another", "another@0")
+	if st := c.Stats(); st.Loads != 2 {
 		t.Errorf("after Redis came: %+v, want a second load", st)
 	}
 	r.Close()
@@ -153,7 +157,7 @@ func TestRedisRestarts(t *testing.T) {
 
 func TestConnectionKilled(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, time.Hour)
+	f := newFleet(t, time.Second)
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
 	f.src.change() // nobody says so: the news was lost with the connection
@@ -162,7 +166,7 @@ func TestConnectionKilled(t *testing.T) {
 	connected(t, f.rb)
 	// The new connection is tracked like the first.
 	f.cli(t, "DEL", "k")
-	get(t, f.b, "k", "k@1")
+	sees(t, f.b, "k", "k@1")
 	f.src.change()
 	f.cli(t, "DEL", "k")
 	sees(t, f.b, "k", "k@2")
@@ -170,7 +174,7 @@ func TestConnectionKilled(t *testing.T) {
 
 func TestFlushAll(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, time.Hour)
+	f := newFleet(t, time.Second)
 	get(t, f.a, "k", "k@0")
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
@@ -304,7 +308,7 @@ func TestJournalBeforeTrust(t *testing.T) {
 // made is sent on it, though nobody asks for it again.
 func TestJournalOutlivesItsConnection(t *testing.T) {
 	t.Parallel()
-	f := newFleet(t, time.Hour)
+	f := newFleet(t, time.Second)
 	get(t, f.b, "k", "k@0")
 	f.src.change()
 	f.ra.journal.add([]string{"k"}) // its connection was lost before it could send

@@ -19,8 +19,8 @@ const (
 	maxPayload  = 100 << 10
 )
 
-// reserve waits for room for one more command, until ctx ends. On a line that
-// is late nobody waits.
+// reserve waits for room for one more command, until ctx ends or l is closed. On
+// a line that is late nobody waits.
 func (l *link) reserve(ctx context.Context) error {
 	late := l.late.begins()
 	if isClosed(late) {
@@ -42,6 +42,8 @@ func (l *link) room(ctx context.Context, late <-chan struct{}) error {
 		return nil
 	case <-late:
 		return errLate
+	case <-l.closed:
+		return errBroken
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -32,11 +32,12 @@ const (
 )
 
 // supervise keeps a session going: one with Redis while there is a connection,
-// one without while there is none.
+// one without while there is none. It returns when Redis is switched off, or r
+// is closed.
 func (r *Redis) supervise() {
-	defer close(r.done)
+	defer close(r.power.done)
 	backoff := minBackoff
-	for r.ctx.Err() == nil {
+	for r.power.on.Err() == nil {
 		began := time.Now()
 		l, err := r.connect()
 		if err == nil {
@@ -45,7 +46,7 @@ func (r *Redis) supervise() {
 			if r.settle(l) != nil {
 				r.wakeUp()
 			}
-			r.settleIn(l.claimed)
+			r.lives.settleIn(l.claimed)
 			r.connected(l)
 			err = r.watch(l)
 			if time.Since(began) > steady {
@@ -56,15 +57,15 @@ func (r *Redis) supervise() {
 		if l != nil {
 			l.close() // not before its session is over: rueidis makes a push of it
 		}
-		pause(r.ctx, backoff/2+rand.N(backoff/2))
+		pause(r.power.on, backoff/2+rand.N(backoff/2))
 		backoff = min(2*backoff, maxBackoff)
 	}
 }
 
-// watch returns when l is lost, or r is closed. Meanwhile it sends what the
+// watch returns when l is lost, or Redis is switched off, or r is closed. Meanwhile it sends what the
 // journal gathers, and looks after commands that were not answered in time.
 func (r *Redis) watch(l *link) error {
-	ctx, stop := context.WithCancel(r.ctx)
+	ctx, stop := context.WithCancel(r.power.on)
 	beats := make(chan struct{})
 	go func() {
 		defer close(beats)
@@ -79,10 +80,10 @@ func (r *Redis) watch(l *link) error {
 		select {
 		case err := <-l.broken:
 			return cmp.Or(err, errBroken)
-		case <-r.ctx.Done():
-			return r.ctx.Err()
+		case <-r.power.on.Done():
+			return r.power.on.Err()
 		case <-l.stalled:
-			if err := l.revive(r.ctx); err != nil {
+			if err := l.revive(r.power.on); err != nil {
 				return fmt.Errorf("no answer: %w", discreet(err))
 			}
 		case <-r.wake:
@@ -143,7 +144,7 @@ func (r *Redis) settle(l *link) error {
 }
 
 func (r *Redis) deliver(l *link, keys []string, mark uint64) error {
-	err := l.deliver(r.ctx, keys)
+	err := l.deliver(r.power.on, keys)
 	if err == nil {
 		r.journal.settle(keys, mark)
 	}
@@ -167,9 +168,15 @@ func (r *Redis) wakeUp() {
 
 func (r *Redis) connected(l *link) {
 	r.mu.Lock()
-	r.beginLocked(l)
-	r.status.Connected, r.status.Tracking, r.status.Since = true, l.tracked, time.Now()
+	enabled := r.status.Enabled // else it was switched off meanwhile (TestSwitchedOffWhileConnecting)
+	if enabled {
+		r.beginLocked(l)
+		r.status.Connected, r.status.Tracking, r.status.Since = true, l.tracked, time.Now()
+	}
 	r.mu.Unlock()
+	if !enabled {
+		return
+	}
 	r.opts.Logger.Info("tiered: connected to Redis", "tracking", l.tracked)
 }
 
@@ -183,20 +190,20 @@ func (r *Redis) disconnected(err error) {
 		r.status.Since = time.Now()
 		r.beginLocked(nil) // once: a new one would drop what the last may serve
 	}
-	if err != nil && r.ctx.Err() == nil {
+	if err != nil && r.power.on.Err() == nil {
 		r.status.Err = err
 	}
 	r.mu.Unlock()
-	if first && r.ctx.Err() == nil {
+	if first && r.power.on.Err() == nil {
 		r.opts.Logger.Warn("tiered: no connection to Redis; asking the loaders until it is back", "err", err)
 	}
 }
 
 // countLoss counts the loss of a connection that was in use, or one that could
-// not be made; not what Close ends.
+// not be made; not what Close or SetEnabled ends.
 func (r *Redis) countLoss(inUse bool) {
 	switch {
-	case r.ctx.Err() != nil:
+	case r.power.on.Err() != nil:
 	case inUse:
 		r.failures[failureLost].Add(1)
 	default:
@@ -204,8 +211,8 @@ func (r *Redis) countLoss(inUse bool) {
 	}
 }
 
-// restart begins a new session on l, if l is the current session's: entries of
-// the old one are not served any more.
+// restart begins a new session on l, if l is the current session's: what the
+// old one filled is given up.
 func (r *Redis) restart(l *link, why error) {
 	r.mu.Lock()
 	ours := r.current.Load().remote == remote(l)
@@ -214,7 +221,7 @@ func (r *Redis) restart(l *link, why error) {
 	}
 	r.mu.Unlock()
 	if ours {
-		r.warn("tiered: the local tiers are dropped", why)
+		r.warn("tiered: what the local tiers hold is given up, all of it within MaxStale", why)
 	}
 }
 
@@ -231,12 +238,19 @@ func (r *Redis) renew(l *link) {
 // one. r.mu is held.
 func (r *Redis) beginLocked(l *link) {
 	s := newSession(r.opts.MaxStale)
-	s.id = r.current.Load().id + 1
 	if l != nil {
 		s.remote, s.life, s.tracked, s.keepFor = l, l.life, l.tracked, forever
 		s.renew(l.pulse.lease.Load())
 	}
-	old := r.current.Swap(s)
+	s.inherit(r.current.Load(), r.clock.now())
+	r.succeedLocked(s)
+}
+
+// succeedLocked makes s the current session. r.mu is held.
+func (r *Redis) succeedLocked(s *session) {
+	old := r.current.Load()
+	s.id = old.id + 1
+	r.current.Store(s)
 	close(old.over)
 }
 
