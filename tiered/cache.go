@@ -44,6 +44,9 @@ type Cache[K comparable, V any] struct {
 	tickets     *tickets[V]
 	flights     singleflight.Group // by flightKey
 	solos       atomic.Int64       // flights that nobody may join
+	loads       loadQueue
+	damper      *damper
+	leases      leases
 	fingerprint uint64
 	counters    counters
 
@@ -77,8 +80,11 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 		redis: rdb, keys: keys, loader: loader, opts: o,
 		local:       newLocal[K, V](o.LocalEntries),
 		tickets:     newTickets[V](),
+		loads:       newLoadQueue(o.MaxLoads, o.MaxQueuedLoads),
+		damper:      newDamper(),
 		fingerprint: fingerprintOf(reflect.TypeFor[V]()),
 	}
+	c.tickets.clock = rdb.clock
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := rdb.enroll(keys.Name, c); err != nil {
 		c.cancel()
@@ -93,7 +99,11 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 // A hit in the local tier returns at once. Past it, Get blocks until the
 // flight for key has an answer or ctx ends, and in the latter case returns
 // ctx's error alone; the flight goes on for the others and for the cache.
-// Failures of Redis are never returned; those of the loader are.
+// Failures of Redis are never returned; those of the loader are, and for up to
+// a second after it has failed for key the same error again, without another
+// load. It is [ErrOverloaded] when the loader has too much to do.
+//
+// With a [*StaleError], and no other, comes a value: see [Options.ServeStale].
 //
 // The value is shared by all who get it: whatever it points to must not be
 // modified.
@@ -104,6 +114,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 		f := c.flightTo(key)
 		return c.join(ctx, f, c.joinable(f.at.key, s, now))
 	}
+	if e.expires.Load()-now < int64(c.opts.RefreshAhead) {
+		c.refreshAhead(ctx, key, e, s)
+	}
 	return e.answer()
 }
 
@@ -113,7 +126,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // bound of MaxStale or more is Get.
 //
 // What is past the local tier is not shared with other callers, unless another
-// node has the fill lease and the bound is not 0.
+// node has the fill lease and the bound is not 0. It never comes with a
+// [StaleError]; and with a bound of 0 the loader is asked even if it has failed
+// a moment ago.
 func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration) (V, error) {
 	maxStale := c.redis.opts.MaxStale
 	if bound >= maxStale {
@@ -128,7 +143,7 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration)
 	e := c.local.get(key, s, later)
 	if e == nil {
 		f := c.flightTo(key)
-		f.reload = bound <= 0
+		f.reload, f.exact = bound <= 0, true
 		return c.join(ctx, f, soloKey(f.at.key, c.solos.Add(1)))
 	}
 	return e.answer()
@@ -218,7 +233,11 @@ func (c *Cache[K, V]) place(key K) place {
 // pushed implements receiver. The echo of this node's own fill is no news. Of
 // a tag it says only that its list has changed: by a fill, if nothing else.
 func (c *Cache[K, V]) pushed(key string) {
-	if !c.tickets.echo(key) && c.forget(key) {
+	if c.tickets.echo(key) {
+		return
+	}
+	c.forgetFlights(key)
+	if c.tickets.push(key) {
 		c.counters.pushes.Add(1)
 	}
 }
@@ -245,13 +264,20 @@ func (c *Cache[K, V]) forgetAll(key string) (n uint64) {
 }
 
 // forget drops what this node knows of a Redis key, and reports whether it
-// knew anything. The flights are forgotten first: were they last, a caller
-// could come in between, join one, and get a value from before the change.
+// knew anything.
 func (c *Cache[K, V]) forget(key string) bool {
+	c.forgetFlights(key)
+	c.damper.invalidated(key)
+	return c.tickets.void(key)
+}
+
+// forgetFlights lets nobody join the flights for a Redis key any more. It comes
+// before its ticket is voided: were it to come after, a caller could come in
+// between, join a flight, and get a value from before the change.
+func (c *Cache[K, V]) forgetFlights(key string) {
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	c.flights.Forget(flightKey(key, s.id, whole))
 	c.flights.Forget(flightKey(key, s.id, c.span(now)))
-	return c.tickets.void(key)
 }
 
 // joinable names the flight for a Redis key that a caller may join who came at

@@ -11,6 +11,15 @@ var (
 	// and [Cache.Invalidate] when the [Redis] is closed.
 	ErrClosed = errors.New("tiered: closed")
 
+	// ErrOverloaded is returned by [Cache.Get], at once, when a load would have
+	// to wait and [Options.MaxQueuedLoads] do so already, and when a load has
+	// waited for all of [Options.LoadTimeout]. It is not remembered.
+	ErrOverloaded = errors.New("tiered: too many loads wait for the loader")
+
+	// ErrLoading is the cause of a [StaleError] when the load of a newer value
+	// takes longer than [Options.SoftTimeout]. It goes on.
+	ErrLoading = errors.New("tiered: the load goes on")
+
 	// ErrPending is returned by [Cache.Invalidate] when Redis did not
 	// acknowledge the invalidation in time. This node obeys it already; it
 	// is kept, and sent to the others when Redis answers again.

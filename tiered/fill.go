@@ -27,6 +27,9 @@ func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
 	if err := ctx.Err(); err != nil { // the cache was closed meanwhile
 		return outcome[V]{err: err}
 	}
+	if _, err := f.admit(ctx); err != nil {
+		return outcome[V]{err: err}
+	}
 	began := f.cache.redis.clock.now()
 	out := f.load(ctx)
 	f.keepLoaded(out, began)
@@ -37,7 +40,7 @@ func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
 func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
 	bound := min(f.session.keepFor, f.cache.redis.opts.MaxStale)
 	f.ticket.alone = true
-	f.keep(out, after(began, min(f.cache.ttl(out), bound)))
+	f.keep(out, after(began, min(f.cache.ttl(out), bound)), forever)
 }
 
 // loadAndFill asks the loader and stores what it says in both tiers. Redis
@@ -45,6 +48,7 @@ func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
 // the lease, and then neither tier keeps what may be older.
 func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V] {
 	c := f.cache
+	defer c.leases.remove(lease)
 	pending := true
 	defer func() {
 		if pending { // the codec panicked
@@ -77,7 +81,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 			f.dropLease(ctx, lease)
 		}
 	default:
-		f.keep(out, after(began, ttl))
+		f.keep(out, after(began, ttl), ttl)
 	}
 	return out
 }
@@ -125,18 +129,22 @@ func (f *flight[K, V]) giveBack(ctx context.Context, lease []byte) {
 }
 
 // keep stores an outcome in the local tier until the monotonic time expires,
-// if the ticket is still good.
-func (f *flight[K, V]) keep(out outcome[V], expires int64) {
+// if the ticket is still good. ttl is how long it may live, all in all; forever:
+// it is not known, or the outcome is not in Redis.
+func (f *flight[K, V]) keep(out outcome[V], expires int64, ttl time.Duration) {
 	c := f.cache
 	if out.failed() || f.session.keepFor == 0 || expires <= c.redis.clock.now() {
 		return
 	}
-	if f.at.plain && !f.session.tracked {
-		// Other programs send no purges: nothing tells of what they do.
-		expires = min(expires, after(c.redis.clock.now(), c.redis.opts.MaxStale))
-	}
 	e := f.ticket
 	e.value, e.absent = out.value, out.err != nil
+	switch {
+	case f.at.plain && !f.session.tracked:
+		// Other programs send no purges: nothing tells of what they do.
+		expires = min(expires, after(c.redis.clock.now(), c.redis.opts.MaxStale))
+	case !e.absent && ttl < forever:
+		expires = c.staleEnds(e, expires, ttl)
+	}
 	if !c.tickets.commit(e, expires) {
 		c.counters.refused.Add(1)
 		return
@@ -161,20 +169,22 @@ func (c *Cache[K, V]) ttl(out outcome[V]) time.Duration {
 }
 
 // load calls the loader on a goroutine of its own: one that ignores its
-// context keeps only that one waiting, and one that panics or exits is an
-// error like any other.
+// context keeps only that one waiting, and the slot of f, and one that panics
+// or exits is an error like any other.
 func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	c := f.cache
 	c.counters.loads.Add(1)
-	ctx, cancel := context.WithTimeout(ctx, c.opts.LoadTimeout)
+	ctx, cancel := context.WithDeadline(ctx, f.loadBy)
 	defer cancel()
 	done := make(chan outcome[V], 1)
+	f.slot = false     // it is the load's now
 	c.work.Go(func() { // the flight has begun, so Close waits already
 		out := outcome[V]{source: SourceLoader, err: new(PanicError)}
 		defer func() {
 			if p := recover(); p != nil {
 				out.err = c.panicked(p)
 			}
+			c.loads.leave()
 			done <- out
 		}()
 		out.value, out.err = c.loader.Load(ctx, f.key)
@@ -191,6 +201,9 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	case out.err != nil:
 		c.counters.loadErrors.Add(1)
 		out = outcome[V]{source: SourceLoader, err: fmt.Errorf("tiered: load %s: %w", c.keys.Name, out.err)}
+		c.damper.failed(f.at.key, out.err, f.began, c.redis.clock.now())
+		return out
 	}
+	c.damper.succeeded(f.at.key)
 	return out
 }

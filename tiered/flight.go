@@ -26,27 +26,29 @@ func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V
 		if err := ctx.Err(); err != nil {
 			return zero, err
 		}
+		if out, ok := c.insteadOfLate(f); ok {
+			note(ctx, out.source)
+			return out.value, out.err
+		}
 		answer := c.flights.DoChan(name, func() (any, error) {
 			return c.fly(context.WithoutCancel(ctx), f), nil
 		})
-		select {
-		case res := <-answer:
-			out := res.Val.(outcome[V])
-			if out.epoch < epoch {
-				continue // it began before an invalidation that this caller came after
-			}
-			note(ctx, out.source)
-			return out.value, out.err
-		case <-ctx.Done():
-			return zero, ctx.Err()
+		out, err := c.await(ctx, f, answer)
+		if err != nil {
+			return zero, err
 		}
+		if out.epoch < epoch {
+			continue // it began before an invalidation that this caller came after
+		}
+		note(ctx, out.source)
+		return out.value, out.err
 	}
 }
 
 // fly runs f. ctx only carries values.
 func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V]) {
-	epoch := c.tickets.tags.epoch(f.at.tag) // before anything is read
-	defer func() { out.epoch = epoch }()
+	f.began = c.epochs(f.at) // before anything is read
+	defer func() { out.epoch = f.began.tag }()
 	if !c.begin() {
 		return outcome[V]{err: ErrClosed}
 	}
@@ -82,9 +84,14 @@ type flight[K comparable, V any] struct {
 	cache   *Cache[K, V]
 	key     K
 	at      place
-	reload  bool // ask the loader, whatever Redis holds
+	reload  bool   // ask the loader, whatever Redis holds
+	exact   bool   // no stale value will do, whatever becomes of the load
+	began   epochs // when nothing had been read
 	session *session
 	ticket  *entry[V] // nil once it is committed
+
+	slot   bool      // f has one among the loads, and has not begun to load
+	loadBy time.Time // when the time of the load ends
 
 	unheard time.Duration // how long Redis was not heard of before the next read
 }
@@ -110,7 +117,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 		}
 		switch got, verdict := f.form().decode(held, left); {
 		case held == nil, f.reload:
-		case verdict == readable && got.leaseOf(c.redis.node):
+		case verdict == readable && got.leaseOf(c.redis.node) && (f.exact || !c.leases.has(held, f.session)):
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.
 		case verdict == readable && got.kind == kindLease:
@@ -129,6 +136,13 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 				return f.loadAlone(ctx)
 			}
 		}
+		queued, err := f.admit(ctx)
+		if err != nil {
+			return outcome[V]{err: err}
+		}
+		if queued { // that was no wait for another node
+			patience.Reset(c.opts.WaitForFill)
+		}
 		lease, err := f.lease(ctx, held)
 		if err != nil {
 			return f.redisFailed(ctx, err)
@@ -136,6 +150,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 		if lease != nil {
 			return f.loadAndFill(ctx, lease)
 		}
+		f.stepBack()
 		select { // another node was faster, or the connection is new
 		case <-patience.C:
 			return f.loadAlone(ctx)
@@ -181,7 +196,12 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 		return out, false
 	}
 	c.counters.redisHits.Add(1)
-	f.keep(out, after(c.redis.clock.now(), got.left(time.Now())))
+	c.damper.succeeded(f.at.key)
+	ttl := got.ttl
+	if f.at.plain { // it may be another program's, and older than it seems
+		ttl = forever
+	}
+	f.keep(out, after(c.redis.clock.now(), got.left(time.Now())), ttl)
 	return out, true
 }
 
@@ -191,6 +211,7 @@ func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	c := f.cache
 	ttl := c.opts.LoadTimeout
 	lease := f.form().encode(newLease(c.redis.node, time.Now(), ttl))
+	c.leases.add(lease, f.session)
 	c.tickets.expectEcho(f.ticket)
 	var ours bool
 	var err error
@@ -199,6 +220,9 @@ func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 		ours = bytes.Equal(held, lease)
 	} else {
 		ours, err = f.session.remote.swap(ctx, f.at, held, lease, ttl)
+	}
+	if err != nil || !ours {
+		c.leases.remove(lease)
 	}
 	if err != nil {
 		// The lease may be there all the same, with a reply that came late.

@@ -137,7 +137,7 @@ func TestFlight(t *testing.T) {
 			t.Errorf("%d flights, want none", st.Flights)
 		}
 	})
-	t.Run("an error reaches all who waited and is not remembered", func(t *testing.T) {
+	t.Run("an error reaches all who waited and is not remembered for long", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			src := new(source)
 			hold := make(chan struct{})
@@ -161,6 +161,7 @@ func TestFlight(t *testing.T) {
 				t.Errorf("%d loads, want 1", n)
 			}
 			src.hook(nil, nil)
+			time.Sleep(minDamping)
 			get(t, c, "k", "k@0")
 		})
 	})

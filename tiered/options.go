@@ -13,6 +13,14 @@ const (
 	defaultLocalEntries = 10_000
 	defaultLoadTimeout  = 10 * time.Second
 	defaultWaitForFill  = 2 * time.Second
+
+	// More than a pool of database connections has, as a rule, so that the
+	// pool is kept busy; and far fewer than there are callers after a flush.
+	defaultMaxLoads = 64
+
+	// To fill an empty local tier of the default size is no overload. A load
+	// that waits costs a few kilobytes.
+	defaultMaxQueuedLoads = 10_000
 )
 
 // Options tune one [Cache]. The zero value of each field means the default
@@ -32,12 +40,48 @@ type Options struct {
 	// recently used are evicted first. Default 10,000.
 	LocalEntries int
 
-	// LoadTimeout ends the context of a load. Default 10 seconds.
+	// LoadTimeout ends the context of a load, and the wait for its turn, which
+	// counts towards it. Default 10 seconds.
 	LoadTimeout time.Duration
+
+	// MaxLoads bounds how many loads run at a time, those included whose
+	// loader goes on after LoadTimeout. A loader that asks its own cache for
+	// other keys holds its slot meanwhile. Default 64.
+	MaxLoads int
+
+	// MaxQueuedLoads bounds how many more wait for their turn; beyond it Get
+	// returns [ErrOverloaded]. Default 10,000.
+	MaxQueuedLoads int
 
 	// WaitForFill is how long a node waits for another node that holds the
 	// fill lease of a key, before it asks the loader itself. Default 2 seconds.
 	WaitForFill time.Duration
+
+	// ServeStale makes Get return the value whose TTL has ended, together with
+	// a [*StaleError], when there is no newer one because the load failed: by
+	// any error but [ErrNotFound]. A nil error still means a value that is no
+	// older than the package promises. It bounds how long ago the load of the
+	// value began, so it must be more than TTL. The value comes from the local
+	// tier, where it has its place like any other, and is one that nothing but
+	// the TTL has ended: none that was invalidated, and none of a time in which
+	// this node could not hear of changes. Of changes that other programs make
+	// to the key in Redis it does not hear after the TTL. Default 0: never.
+	ServeStale time.Duration
+
+	// SoftTimeout makes Get return such a value, with [ErrLoading] in its
+	// StaleError, when it has waited for so long. The load goes on; until it
+	// ends, calls that come later return the value at once. It needs
+	// ServeStale. Default 0: never.
+	SoftTimeout time.Duration
+
+	// RefreshAhead makes a local hit on a value with less than this left of its
+	// TTL begin a load, in the background and on one node of the fleet, so that
+	// a value in use is replaced before it expires. If that load fails, or there
+	// is no slot for it, the value goes on to its end. It must be less than
+	// nine tenths of TTL, as no value is sure to live longer, and cannot be had
+	// with PlainJSON, where an equal value may be a later one. It does nothing
+	// while there is no connection to Redis. Default 0: never.
+	RefreshAhead time.Duration
 
 	// Codec turns values into the bytes that are kept in Redis, and back.
 	// Default JSON.
@@ -61,6 +105,8 @@ func (o Options) withDefaults() Options {
 	o.LocalEntries = orDefault(o.LocalEntries, defaultLocalEntries)
 	o.LoadTimeout = orDefault(o.LoadTimeout, defaultLoadTimeout)
 	o.WaitForFill = orDefault(o.WaitForFill, defaultWaitForFill)
+	o.MaxLoads = orDefault(o.MaxLoads, defaultMaxLoads)
+	o.MaxQueuedLoads = orDefault(o.MaxQueuedLoads, defaultMaxQueuedLoads)
 	if o.Codec == nil {
 		o.Codec = jsonCodec{}
 	}
@@ -77,7 +123,31 @@ func (o Options) validate() error {
 		atLeast("LocalEntries", o.LocalEntries, 1),
 		atLeast("LoadTimeout", o.LoadTimeout, time.Millisecond),
 		atLeast("WaitForFill", o.WaitForFill, time.Millisecond),
+		atLeast("MaxLoads", o.MaxLoads, 1),
+		atLeast("MaxQueuedLoads", o.MaxQueuedLoads, 1),
+		atLeast("ServeStale", o.ServeStale, 0),
+		atLeast("SoftTimeout", o.SoftTimeout, 0),
+		atLeast("RefreshAhead", o.RefreshAhead, 0),
+		o.validateTogether(),
 	)
+}
+
+// validateTogether checks the options that depend on others.
+func (o Options) validateTogether() error {
+	var errs []error
+	if o.ServeStale > 0 && o.ServeStale <= o.TTL {
+		errs = append(errs, fmt.Errorf("tiered: ServeStale is %v, want more than TTL, which is %v", o.ServeStale, o.TTL))
+	}
+	if o.SoftTimeout > 0 && o.ServeStale == 0 {
+		errs = append(errs, errors.New("tiered: SoftTimeout needs ServeStale"))
+	}
+	if shortest := o.TTL - o.TTL/10; o.RefreshAhead > 0 && o.RefreshAhead >= shortest {
+		errs = append(errs, fmt.Errorf("tiered: RefreshAhead is %v, want less than %v, nine tenths of TTL", o.RefreshAhead, shortest))
+	}
+	if o.RefreshAhead > 0 && o.PlainJSON {
+		errs = append(errs, errors.New("tiered: RefreshAhead cannot be had with PlainJSON"))
+	}
+	return errors.Join(errs...)
 }
 
 func orDefault[T comparable](v, def T) T {

@@ -13,14 +13,19 @@ import "sync/atomic"
 type Stats struct {
 	Gets      uint64 // calls of Get
 	LocalHits uint64 // answered by the local tier
-	Shared    uint64 // waited for a flight that another call had begun
+	Shared    uint64 // shared a flight that another call had begun
 	Flights   uint64 // looked past the local tier
 	RedisHits uint64 // flights answered by the Redis tier
 
 	Loads      uint64 // calls of the loader
 	LoadErrors uint64 // of those: failed, ErrNotFound not counted
+	Refreshes  uint64 // of the loads: to refresh a value ahead of its end, for no caller
 	Waits      uint64 // times a flight waited for another node's fill
 	Refused    uint64 // results that an invalidation kept out of a tier
+
+	Overloaded uint64 // flights that ended with ErrOverloaded
+	Damped     uint64 // flights that ended with the error of a load of a moment ago
+	Stale      uint64 // calls of Get answered with a StaleError
 
 	Undecodable uint64 // values the codec or the frame refused: misses when read, not stored when written
 	RedisErrors uint64 // failed calls to Redis by flights; the latest error is in RedisStatus
@@ -31,7 +36,9 @@ type Stats struct {
 
 // counters are the counters that are off the hot path; local has the others.
 type counters struct {
-	flights, redisHits, loads, loadErrors, waits, refused, undecodable, redisErrors, pushes atomic.Uint64
+	flights, redisHits, loads, loadErrors, refreshes, waits, refused atomic.Uint64
+	overloaded, damped, stale                                        atomic.Uint64
+	undecodable, redisErrors, pushes                                 atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
@@ -40,8 +47,12 @@ func (c *counters) snapshot() Stats {
 		RedisHits:   c.redisHits.Load(),
 		Loads:       c.loads.Load(),
 		LoadErrors:  c.loadErrors.Load(),
+		Refreshes:   c.refreshes.Load(),
 		Waits:       c.waits.Load(),
 		Refused:     c.refused.Load(),
+		Overloaded:  c.overloaded.Load(),
+		Damped:      c.damped.Load(),
+		Stale:       c.stale.Load(),
 		Undecodable: c.undecodable.Load(),
 		RedisErrors: c.redisErrors.Load(),
 		Pushes:      c.pushes.Load(),

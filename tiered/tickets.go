@@ -14,6 +14,8 @@ import (
 //	ticket ──commit──▶ live ──void──▶ void
 //	   └───────────────void──────────▶ void
 //
+// (A live entry whose time is over may be carried along, see stale.go.)
+//
 // The ticket is what keeps a push from being overtaken by the fill it should
 // have stopped:
 //
@@ -32,13 +34,18 @@ type entry[V any] struct {
 	expires atomic.Int64 // monotonic time; 0: a ticket, or void
 
 	// Written before commit, read-only afterwards.
-	value  V
-	absent bool
-	alone  bool // Redis was not asked: it expires within MaxStale, and needs no lease
+	staleUntil int64 // monotonic time up to which the value may be served stale; 0: never
+	value      V
+	absent     bool
+	alone      bool // Redis was not asked: it expires within MaxStale, and needs no lease
 
 	// Guarded by the mu of its shard.
 	echoes bool          // the next push is the echo of this node's own write
+	late   bool          // of a ticket: a caller went without waiting for it any longer
 	voided chan struct{} // made for one who waits
+	former *entry[V]     // of a ticket: what may be served stale if nothing comes of it
+
+	refreshed atomic.Bool // a refresh ahead has been begun, or was not possible
 }
 
 // answer returns what a live entry says.
@@ -55,6 +62,7 @@ func (e *entry[V]) answer() (V, error) {
 // and the local tier do: who drops an entry calls release.
 type tickets[V any] struct {
 	seed   maphash.Seed
+	clock  clock
 	shards [64]ticketShard[V]
 	tags   tagIndex
 }
@@ -86,7 +94,7 @@ func (t *tickets[V]) open(at place, s *session) *entry[V] {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if old := sh.entries[at.key]; old != nil {
-		old.expires.Store(0)
+		t.inheritLocked(e, old)
 		e.voided, old.voided = old.voided, nil
 		t.tags.remove(old.at)
 	}
@@ -105,6 +113,7 @@ func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
 		return false
 	}
 	e.echoes = false
+	e.dropFormerLocked()
 	e.expires.Store(expires)
 	e.wakeLocked() // those who waited on an earlier ticket: here is the answer
 	return true
@@ -144,13 +153,17 @@ func (t *tickets[V]) void(key string) bool {
 	return t.voidLocked(sh, key)
 }
 
-// release ends e unless another entry answers for its key by now.
+// release ends e, a ticket of which nothing came or an entry that was evicted,
+// unless another answers for its key by now. That one may carry e.
 func (t *tickets[V]) release(e *entry[V]) {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.entries[e.at.key] == e {
-		t.voidLocked(sh, e.at.key)
+	switch last := sh.entries[e.at.key]; {
+	case last == e:
+		t.restoreLocked(sh, e)
+	case last != nil && last.former == e:
+		last.dropFormerLocked()
 	}
 }
 
@@ -187,8 +200,17 @@ func (t *tickets[V]) voidLocked(sh *ticketShard[V], key string) bool {
 	delete(sh.entries, key)
 	t.tags.remove(e.at)
 	e.expires.Store(0)
+	e.dropFormerLocked()
 	e.wakeLocked()
 	return true
+}
+
+// dropFormerLocked voids what e carries.
+func (e *entry[V]) dropFormerLocked() {
+	if e.former != nil {
+		e.former.expires.Store(0)
+		e.former = nil
+	}
 }
 
 func (e *entry[V]) wakeLocked() {

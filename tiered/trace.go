@@ -13,6 +13,7 @@ const (
 	SourceLocal  Source = iota // the local tier of this process
 	SourceRedis                // the Redis tier
 	SourceLoader               // the loader
+	SourceStale                // the local tier, after the loader: see [StaleError]
 )
 
 func (s Source) String() string {
@@ -23,6 +24,8 @@ func (s Source) String() string {
 		return "redis"
 	case SourceLoader:
 		return "loader"
+	case SourceStale:
+		return "stale"
 	default:
 		return "unknown"
 	}

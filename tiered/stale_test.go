@@ -1,0 +1,536 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"leadcache/internal/servertest"
+)
+
+const (
+	staleTTL   = 10 * time.Second
+	serveStale = time.Minute
+)
+
+// oneTag is plain, with one tag for all keys.
+var oneTag = Keyspace[string]{Name: "plain", Key: plain.Key, Tag: func(string) string { return "t" }}
+
+// A staleTest is a node whose cache holds k@0, expired, while the source, which
+// is at version 1, fails.
+type staleTest struct {
+	server *fakeServer
+	redis  *Redis
+	src    *source
+	cache  *Cache[string, string]
+}
+
+// expired runs test in a bubble. What o leaves out of TTL and ServeStale is set.
+func expired(t *testing.T, name string, o Options, test func(t *testing.T, st staleTest)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			st := staleTest{server: newFakeServer(), src: new(source)}
+			st.redis = st.server.redis()
+			o.TTL, o.ServeStale = orDefault(o.TTL, staleTTL), orDefault(o.ServeStale, serveStale)
+			st.cache = newCacheOf(t, st.redis, oneTag, st.src, o)
+			get(t, st.cache, "k", "k@0")
+			time.Sleep(staleTTL)
+			st.src.change()
+			st.fail()
+			test(t, st)
+		})
+	})
+}
+
+func (st staleTest) fail() {
+	st.src.hook(func(context.Context, string) error { return errSource }, nil)
+}
+
+// stale wants value, and a StaleError of that cause.
+func stale(t *testing.T, c *Cache[string, string], value string, cause error) *StaleError {
+	t.Helper()
+	v, err := c.Get(t.Context(), "k")
+	s, ok := errors.AsType[*StaleError](err)
+	if v != value || !ok || !errors.Is(err, cause) {
+		t.Fatalf("Get = %q, %v, want %q, stale because of %v", v, err, value, cause)
+	}
+	return s
+}
+
+// fails wants no value, and an error that is no StaleError.
+func fails(t *testing.T, c *Cache[string, string], cause error) {
+	t.Helper()
+	v, err := c.Get(t.Context(), "k")
+	if _, ok := errors.AsType[*StaleError](err); v != "" || ok || !errors.Is(err, cause) {
+		t.Fatalf("Get = %q, %v, want no value and %v", v, err, cause)
+	}
+}
+
+func TestServeStale(t *testing.T) {
+	t.Parallel()
+	expired(t, "when the load fails, until it does not", Options{}, func(t *testing.T, st staleTest) {
+		for range 3 {
+			ctx, trace := WithTrace(t.Context())
+			v, err := st.cache.Get(ctx, "k")
+			s, ok := errors.AsType[*StaleError](err)
+			if v != "k@0" || !ok || s.Age != staleTTL || !errors.Is(err, errSource) || trace.Source() != SourceStale {
+				t.Errorf("Get = %q, %v from %v, want k@0, %v old", v, err, trace.Source(), staleTTL)
+			}
+		}
+		if n := st.cache.Stats(); n.Stale != 3 || n.Gets != 4 || n.Loads != 2 || n.Damped != 2 {
+			t.Errorf("counted %+v", n)
+		}
+		st.src.hook(nil, nil)
+		time.Sleep(minDamping)
+		get(t, st.cache, "k", "k@1")
+	})
+	expired(t, "for as long as ServeStale says", Options{}, func(t *testing.T, st staleTest) {
+		time.Sleep(serveStale - staleTTL - time.Millisecond)
+		stale(t, st.cache, "k@0", errSource)
+		time.Sleep(time.Millisecond)
+		fails(t, st.cache, errSource)
+	})
+	expired(t, "when the loader hangs", Options{LoadTimeout: time.Second}, func(t *testing.T, st staleTest) {
+		st.src.hook(func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }, nil)
+		stale(t, st.cache, "k@0", context.DeadlineExceeded)
+	})
+	expired(t, "when the loader panics", Options{}, func(t *testing.T, st staleTest) {
+		st.src.hook(func(context.Context, string) error { panic(errSource) }, nil)
+		stale(t, st.cache, "k@0", errSource)
+	})
+	expired(t, "not when the source has no such key any more", Options{}, func(t *testing.T, st staleTest) {
+		st.src.hook(func(context.Context, string) error { return ErrNotFound }, nil)
+		fails(t, st.cache, ErrNotFound)
+		time.Sleep(defaultAbsentTTL)
+		st.fail()
+		fails(t, st.cache, errSource) // nor is absence served stale
+	})
+	expired(t, "not to a caller who has left", Options{}, func(t *testing.T, st staleTest) {
+		hold := make(chan struct{})
+		st.src.hook(func(context.Context, string) error { <-hold; return errSource }, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if v, err := st.cache.Get(ctx, "k"); v != "" || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Get = %q, %v, want the caller's own error", v, err)
+		}
+		close(hold)
+	})
+	expired(t, "not after Close", Options{}, func(t *testing.T, st staleTest) {
+		st.cache.Close()
+		fails(t, st.cache, ErrClosed)
+	})
+	expired(t, "not by GetWithin, which leaves it for others", Options{}, func(t *testing.T, st staleTest) {
+		for _, bound := range []time.Duration{0, time.Millisecond} {
+			if v, err := st.cache.GetWithin(t.Context(), "k", bound); v != "" || !errors.Is(err, errSource) {
+				t.Errorf("GetWithin(%v) = %q, %v, want the loader's error alone", bound, v, err)
+			}
+			stale(t, st.cache, "k@0", errSource)
+		}
+		if v, err := st.cache.GetWithin(t.Context(), "k", time.Second); v != "k@0" || !errors.Is(err, errSource) {
+			t.Errorf("GetWithin(MaxStale) = %q, %v, want what Get returns", v, err)
+		}
+	})
+	expired(t, "with the error of an overload", Options{MaxLoads: 1, MaxQueuedLoads: 1}, func(t *testing.T, st staleTest) {
+		hold := make(chan struct{})
+		st.src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
+		for _, key := range []string{"loading", "queued"} {
+			go func() { _, _ = st.cache.Get(context.Background(), key) }()
+			synctest.Wait()
+		}
+		stale(t, st.cache, "k@0", ErrOverloaded)
+		close(hold)
+	})
+	t.Run("switched off, a failed load gives no value", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			c := newCache(t, newFakeServer().redis(), src, Options{TTL: staleTTL})
+			get(t, c, "k", "k@0")
+			time.Sleep(staleTTL)
+			src.hook(func(context.Context, string) error { return errSource }, nil)
+			fails(t, c, errSource)
+		})
+	})
+}
+
+// TestNotStale: what anything but the TTL has ended is not served stale.
+func TestNotStale(t *testing.T) {
+	t.Parallel()
+	invalidations := map[string]func(st staleTest, other *Redis) error{
+		"by this node":      func(st staleTest, _ *Redis) error { return st.cache.Invalidate(context.Background(), "k") },
+		"by its tag":        func(st staleTest, _ *Redis) error { return st.redis.Invalidate(context.Background(), Tagged("t")) },
+		"by another node":   func(st staleTest, o *Redis) error { return o.Invalidate(context.Background(), st.cache.Target("k")) },
+		"by its tag, there": func(_ staleTest, o *Redis) error { return o.Invalidate(context.Background(), Tagged("t")) },
+	}
+	for name, invalidate := range invalidations {
+		expired(t, "invalidated "+name, Options{}, func(t *testing.T, st staleTest) {
+			stale(t, st.cache, "k@0", errSource) // it has been through a flight
+			if err := invalidate(st, st.server.redis()); err != nil {
+				t.Fatal(err)
+			}
+			fails(t, st.cache, errSource)
+		})
+		expired(t, "invalidated while the load runs "+name, Options{}, func(t *testing.T, st staleTest) {
+			other := st.server.redis()
+			st.src.hook(func(context.Context, string) error { return errors.Join(invalidate(st, other), errSource) }, nil)
+			fails(t, st.cache, errSource)
+			fails(t, st.cache, errSource)
+		})
+	}
+	t.Run("changed by another program before the TTL ended", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			server, src := newFakeServer(), new(source)
+			c := newCache(t, server.redis(), src, Options{TTL: staleTTL, ServeStale: serveStale})
+			get(t, c, "k", "k@0")
+			time.Sleep(staleTTL - 2*time.Second)
+			server.mu.Lock()
+			server.changeLocked("k", nil, 0)
+			server.mu.Unlock()
+			time.Sleep(2 * time.Second)
+			src.hook(func(context.Context, string) error { return errSource }, nil)
+			fails(t, c, errSource)
+		})
+	})
+	expired(t, "of a former session", Options{}, func(t *testing.T, st staleTest) {
+		setRemote(st.redis, st.redis.current.Load().remote, forever)
+		fails(t, st.cache, errSource)
+	})
+	expired(t, "of a session that ends while the load runs", Options{}, func(t *testing.T, st staleTest) {
+		st.src.hook(func(context.Context, string) error {
+			setRemote(st.redis, st.redis.current.Load().remote, forever)
+			return errSource
+		}, nil)
+		fails(t, st.cache, errSource)
+		st.fail()
+		fails(t, st.cache, errSource) // nor when a flight of this session has met it
+	})
+	expired(t, "without the freshness lease", Options{}, func(t *testing.T, st staleTest) {
+		st.redis.current.Load().renew(1)
+		fails(t, st.cache, errSource)
+	})
+	t.Run("loaded without Redis", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			r, src := newFakeServer().redis(), new(source)
+			c := newCache(t, r, src, Options{TTL: staleTTL, ServeStale: serveStale})
+			rem := r.current.Load().remote
+			setRemote(r, nil, r.opts.MaxStale)
+			get(t, c, "k", "k@0")
+			time.Sleep(r.opts.MaxStale)
+			src.hook(func(context.Context, string) error { return errSource }, nil)
+			fails(t, c, errSource)
+			setRemote(r, rem, forever)
+			fails(t, c, errSource)
+		})
+	})
+	t.Run("of unknown age, by another program", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			server, src := newFakeServer(), new(source)
+			c := newCache(t, server.redis(), src, Options{TTL: staleTTL, ServeStale: serveStale, PlainJSON: true})
+			server.mu.Lock()
+			server.changeLocked("k", []byte(`"theirs"`), staleTTL)
+			server.mu.Unlock()
+			get(t, c, "k", "theirs")
+			time.Sleep(staleTTL)
+			src.hook(func(context.Context, string) error { return errSource }, nil)
+			fails(t, c, errSource)
+		})
+	})
+}
+
+// TestFailedReloadEndsTheEntry: a reload puts its lease in place of the value,
+// and gives it up when it fails. What this node holds is not in Redis then, and
+// no program that writes there would reach it.
+func TestFailedReloadEndsTheEntry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src := new(source)
+		c := newCache(t, newFakeServer().redis(), src, Options{TTL: staleTTL, ServeStale: serveStale})
+		get(t, c, "k", "k@0")
+		src.hook(func(context.Context, string) error { return errSource }, nil)
+		if _, err := c.GetWithin(t.Context(), "k", 0); !errors.Is(err, errSource) {
+			t.Errorf("GetWithin = %v, want the loader's error", err)
+		}
+		fails(t, c, errSource)
+	})
+}
+
+// TestFormerAddedLate: an entry that was carried as a former, and is put into
+// the local tier only when a newer one has taken its place.
+func TestFormerAddedLate(t *testing.T) {
+	t.Parallel()
+	l, tk, s := newLocal[string, int](10), newTickets[int](), freshSession()
+	tk.clock = newClock()
+	late := tk.open(place{key: "k"}, s)
+	late.staleUntil = endless
+	tk.commit(late, 1) // its time is over
+	newer := tk.open(place{key: "k"}, s)
+	if newer.former != late {
+		t.Fatal("the former is not carried")
+	}
+	tk.commit(newer, endless)
+	l.add("k", newer)
+	l.add("k", late)
+	if e := l.get("k", s, 1); e != newer {
+		t.Error("the newer entry is hidden")
+	}
+}
+
+// TestEndsBeforeItsKey: the entry must be over when Redis pushes the end of the
+// key's time.
+func TestEndsBeforeItsKey(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server, src := newFakeServer(), new(source)
+		r := server.redis()
+		o := Options{TTL: staleTTL, ServeStale: serveStale}
+		a, b := newCache(t, r, src, o), newCache(t, server.redis(), src, o)
+		get(t, a, "k", "k@0")
+		time.Sleep(staleTTL / 2)
+		get(t, b, "k", "k@0")
+		key := time.Until(server.values["k"].expires)
+		for name, c := range map[string]*Cache[string, string]{"loaded": a, "read from Redis": b} {
+			s, now := c.redis.current.Load(), c.redis.clock.now()
+			entry := time.Duration(c.local.get("k", s, now).expires.Load() - now)
+			if ahead := key - entry; ahead < time.Millisecond || ahead > 20*time.Millisecond {
+				t.Errorf("%s: the entry ends %v before its key, want some milliseconds", name, ahead)
+			}
+		}
+	})
+}
+
+// TestStaleWithoutTracking: what another program does to a plain value is not
+// heard of.
+func TestStaleWithoutTracking(t *testing.T) {
+	t.Parallel()
+	prefix, src := newPrefix(t), new(source)
+	r := dial(t, RedisOptions{Prefix: prefix, URL: servertest.RedisURL(t) + "?protocol=2", MaxStale: 200 * time.Millisecond})
+	c := newCache(t, r, src, Options{TTL: time.Hour, ServeStale: 2 * time.Hour, PlainJSON: true})
+	get(t, c, "k", "k@0")
+	src.hook(func(context.Context, string) error { return errSource }, nil)
+	l := r.current.Load().remote.(*link)
+	if err := l.client.Do(t.Context(), l.client.B().Del().Key(prefix+"k").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		v, err := c.Get(t.Context(), "k")
+		return v == "" && errors.Is(err, errSource)
+	}, "the value to end")
+}
+
+// TestStaleInTheFleet: the leases that other nodes take and give up, while all
+// of them fail to load, are pushed to each; none of that is about the value.
+func TestStaleInTheFleet(t *testing.T) {
+	t.Parallel()
+	expired(t, "two nodes", Options{}, func(t *testing.T, st staleTest) {
+		src := new(source)
+		other := newCacheOf(t, st.server.redis(), oneTag, src, Options{TTL: staleTTL, ServeStale: serveStale})
+		src.hook(nil, nil)
+		get(t, other, "k", "k@0")
+		time.Sleep(staleTTL)
+		src.hook(func(context.Context, string) error { return errSource }, nil)
+		fails := 0
+		for range 5 {
+			stale(t, other, "k@0", errSource)
+			if _, err := st.cache.Get(t.Context(), "k"); err != nil {
+				fails++
+			}
+			stale(t, other, "k@0", errSource)
+			time.Sleep(maxDamping)
+		}
+		if fails != 5 {
+			t.Errorf("the other node failed %d times, want 5", fails)
+		}
+	})
+	// The load of one node holds up the other, then fails.
+	expired(t, "one waits for the other", Options{WaitForFill: time.Minute}, func(t *testing.T, st staleTest) {
+		began, hold := make(chan struct{}, 8), make(chan struct{})
+		src := new(source)
+		src.hook(func(context.Context, string) error { began <- struct{}{}; <-hold; return errSource }, nil)
+		other := newCacheOf(t, st.server.redis(), oneTag, src, Options{TTL: staleTTL})
+		go func() { _, _ = other.Get(context.Background(), "k") }()
+		<-began
+		go func() {
+			synctest.Wait()
+			close(hold)
+		}()
+		stale(t, st.cache, "k@0", errSource)
+		if st.cache.Stats().Waits == 0 {
+			t.Error("it did not wait")
+		}
+		stale(t, st.cache, "k@0", errSource)
+	})
+}
+
+// TestStaleIsBounded: what may be served stale has its place in the LRU and no
+// other.
+func TestStaleIsBounded(t *testing.T) {
+	t.Parallel()
+	expired(t, "evicted before it is asked for", Options{LocalEntries: 1}, func(t *testing.T, st staleTest) {
+		st.src.hook(nil, nil)
+		get(t, st.cache, "other", "other@1")
+		st.fail()
+		fails(t, st.cache, errSource)
+	})
+	expired(t, "evicted while its load runs", Options{LocalEntries: 1}, func(t *testing.T, st staleTest) {
+		st.src.hook(func(_ context.Context, key string) error {
+			if key != "k" {
+				return nil
+			}
+			if _, err := st.cache.Get(context.Background(), "other"); err != nil {
+				t.Error(err)
+			}
+			return errSource
+		}, nil)
+		fails(t, st.cache, errSource)
+		if n := st.cache.tickets.len(); n != 1 {
+			t.Errorf("%d entries known, want the one in the local tier", n)
+		}
+	})
+	expired(t, "replaced by a newer value", Options{}, func(t *testing.T, st staleTest) {
+		st.src.hook(nil, nil)
+		get(t, st.cache, "k", "k@1")
+		time.Sleep(staleTTL)
+		st.fail()
+		stale(t, st.cache, "k@1", errSource)
+	})
+}
+
+func TestSoftTimeout(t *testing.T) {
+	t.Parallel()
+	const soft = 100 * time.Millisecond
+	slow := func(st staleTest) (release func()) {
+		hold := make(chan struct{})
+		st.src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
+		return func() { close(hold); synctest.Wait() }
+	}
+	o := Options{SoftTimeout: soft}
+	expired(t, "all who wait get the stale value, later callers at once, and the load goes on", o, func(t *testing.T, st staleTest) {
+		release := slow(st)
+		began := time.Now()
+		done := make(chan error)
+		for range 8 {
+			go func() {
+				_, err := st.cache.Get(t.Context(), "k")
+				done <- err
+			}()
+		}
+		for range 8 {
+			if err := <-done; !errors.Is(err, ErrLoading) {
+				t.Errorf("Get = %v, want ErrLoading", err)
+			}
+		}
+		if took := time.Since(began); took != soft {
+			t.Errorf("took %v, want %v", took, soft)
+		}
+		if s := stale(t, st.cache, "k@0", ErrLoading); s.Age != staleTTL+soft || time.Since(began) != soft {
+			t.Errorf("a later caller waited, or was told a wrong age: %v after %v", s, time.Since(began))
+		}
+		release()
+		get(t, st.cache, "k", "k@1")
+		if n := st.cache.Stats(); n.Loads != 2 || n.LocalHits != 1 || n.Stale != 9 {
+			t.Errorf("want one load behind, which filled the local tier: %+v", n)
+		}
+	})
+	expired(t, "nothing is served that is invalidated while the load runs", o, func(t *testing.T, st staleTest) {
+		release := slow(st)
+		stale(t, st.cache, "k@0", ErrLoading)
+		if err := st.server.redis().Invalidate(t.Context(), st.cache.Target("k")); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string)
+		go func() {
+			v, err := st.cache.Get(t.Context(), "k")
+			if err != nil {
+				t.Errorf("Get = %v", err)
+			}
+			got <- v
+		}()
+		time.Sleep(2 * soft)
+		release()
+		if v := <-got; v != "k@1" {
+			t.Errorf("Get = %q, want k@1", v)
+		}
+	})
+	expired(t, "a load that fails later is shared, and damped", o, func(t *testing.T, st staleTest) {
+		hold := make(chan struct{})
+		st.src.hook(func(context.Context, string) error { <-hold; return errSource }, nil)
+		stale(t, st.cache, "k@0", ErrLoading)
+		close(hold)
+		synctest.Wait()
+		stale(t, st.cache, "k@0", errSource)
+		if n := st.cache.Stats(); n.Loads != 2 || n.Damped != 1 {
+			t.Errorf("counted %+v", n)
+		}
+	})
+	expired(t, "a caller of GetWithin waits for the load", o, func(t *testing.T, st staleTest) {
+		release := slow(st)
+		stale(t, st.cache, "k@0", ErrLoading)
+		got := make(chan string)
+		go func() {
+			v, _ := st.cache.GetWithin(t.Context(), "k", time.Millisecond)
+			got <- v
+		}()
+		synctest.Wait()
+		began := time.Now()
+		if stale(t, st.cache, "k@0", ErrLoading); time.Since(began) != 0 {
+			t.Error("another caller had to wait again")
+		}
+		time.Sleep(2 * soft)
+		release()
+		if v := <-got; v != "k@1" {
+			t.Errorf("GetWithin = %q, want k@1", v)
+		}
+	})
+	t.Run("without a value to serve the caller waits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			src.hook(func(context.Context, string) error { time.Sleep(3 * soft); return nil }, nil)
+			c := newCache(t, newFakeServer().redis(), src, Options{TTL: staleTTL, ServeStale: serveStale, SoftTimeout: soft})
+			get(t, c, "k", "k@0")
+		})
+	})
+}
+
+// TestStaleAfterExpiryPush: on the real server, where the end of a key's time
+// is pushed like any change.
+func TestStaleAfterExpiryPush(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []struct {
+		name  string
+		plain bool
+		keys  Keyspace[string]
+	}{{"framed", false, plain}, {"plain JSON", true, plain}, {"tag", false, oneTag}} {
+		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
+			prefix, src := newPrefix(t), new(source)
+			r := dial(t, RedisOptions{Prefix: prefix, MaxStale: time.Minute})
+			o := Options{TTL: 500 * time.Millisecond, ServeStale: time.Hour, PlainJSON: mode.plain}
+			c := newCacheOf(t, r, mode.keys, src, o)
+			told := newRecorder()
+			if err := r.enroll("recorder", told); err != nil {
+				t.Fatal(err)
+			}
+			get(t, c, "k", "k@0")
+			src.change()
+			src.hook(func(context.Context, string) error { return errSource }, nil)
+			filled, _ := told.count(prefix + "k")
+			servertest.Eventually(t, 10*time.Second, func() bool {
+				pushes, _ := told.count(prefix + "k")
+				return pushes > filled
+			}, "push of the expiry")
+			for range 3 {
+				stale(t, c, "k@0", errSource)
+			}
+			other := dial(t, RedisOptions{Prefix: prefix})
+			if err := other.Invalidate(t.Context(), c.Target("k")); err != nil {
+				t.Fatal(err)
+			}
+			servertest.Eventually(t, 10*time.Second, func() bool {
+				v, err := c.Get(t.Context(), "k")
+				return v == "" && errors.Is(err, errSource)
+			}, "the invalidation to end the stale value")
+		})
+	}
+}
