@@ -8,7 +8,7 @@ TIMEOUT ?= 10m
 DURATION ?= 30s
 NODES    ?= 4
 
-.PHONY: help demo test check lint fmt bench chaos setup
+.PHONY: help demo test check lint fmt bench chaos outage setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ chaos: ## break everything and check every read; DURATION=30s SEED=… NODES=4 P
 	@scripts/setup test
 	@$(GO) run $(if $(BREAK),-tags tiered_broken) ./internal/chaos/run -duration $(DURATION) -nodes $(NODES) \
 		$(if $(SEED),-seed $(SEED)) $(if $(PLAN),-plan $(PLAN)) $(if $(BREAK),-break $(BREAK))
+
+outage: ## take Redis away under full load and check what readers notice; ARGS="-h" lists the options
+	@scripts/setup test
+	@$(GO) run ./internal/outage/run $(ARGS)
 
 setup: ## install what the tests need, where that is possible
 	@scripts/setup test
