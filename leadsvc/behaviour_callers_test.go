@@ -59,23 +59,42 @@ func testCallers(t *testing.T, start func(*testing.T) *scene) {
 // askAll calls every method that asks the database for what is not cached, and
 // returns their errors.
 func askAll(ctx context.Context, n *node, phone, leadID string) map[string]error {
-	_, findErr := n.FindLeadByPhone(ctx, phone, defaultOrg)
-	_, createErr := n.FindOrCreateLead(ctx, phone, defaultOrg)
-	_, organizationErr := n.OrganizationByPhone(ctx, phone)
-	_, leadErr := n.Lead(ctx, leadID)
-	_, updateErr := n.UpdateLead(ctx, leadID, leadsvc.LeadChanges{})
-	_, classifyErr := n.ClassifyLead(ctx, leadID, leadsvc.Classification{})
-	_, conversationsErr := n.Conversations(ctx, leadID, 7)
-	_, summariesErr := n.Summaries(ctx, leadID)
-	_, sessionErr := n.Session(ctx, leadID)
-	_, contextErr := n.ConversationContext(ctx, leadID)
-	_, greetingErr := n.Greeting(ctx, leadID)
-	_, appendErr := n.AppendMessage(ctx, leadsvc.Message{LeadID: leadID, SentBy: leadsvc.SenderUser, Type: leadsvc.ChannelSMS})
-	return map[string]error{
-		"FindLeadByPhone": findErr, "FindOrCreateLead": createErr, "OrganizationByPhone": organizationErr, "Lead": leadErr,
-		"UpdateLead": updateErr, "ClassifyLead": classifyErr, "Conversations": conversationsErr, "Summaries": summariesErr,
-		"Session": sessionErr, "ConversationContext": contextErr, "Greeting": greetingErr, "AppendMessage": appendErr,
+	errs := make(map[string]error)
+	for method, call := range calls(n, phone, leadID) {
+		errs[method] = call(ctx)
 	}
+	return errs
+}
+
+// calls are those of askAll.
+func calls(n *node, phone, leadID string) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"FindLeadByPhone":     calling(func(ctx context.Context) (any, error) { return n.FindLeadByPhone(ctx, phone, defaultOrg) }),
+		"FindOrCreateLead":    calling(func(ctx context.Context) (any, error) { return n.FindOrCreateLead(ctx, phone, defaultOrg) }),
+		"OrganizationByPhone": calling(func(ctx context.Context) (any, error) { return n.OrganizationByPhone(ctx, phone) }),
+		"Lead":                calling(func(ctx context.Context) (any, error) { return n.Lead(ctx, leadID) }),
+		"UpdateLead":          calling(func(ctx context.Context) (any, error) { return n.UpdateLead(ctx, leadID, leadsvc.LeadChanges{}) }),
+		"ClassifyLead":        calling(func(ctx context.Context) (any, error) { return n.ClassifyLead(ctx, leadID, leadsvc.Classification{}) }),
+		"Conversations":       calling(func(ctx context.Context) (any, error) { return n.Conversations(ctx, leadID, 7) }),
+		"Summaries":           calling(func(ctx context.Context) (any, error) { return n.Summaries(ctx, leadID) }),
+		"Session":             calling(func(ctx context.Context) (any, error) { return n.Session(ctx, leadID) }),
+		"ConversationContext": calling(func(ctx context.Context) (any, error) { return n.ConversationContext(ctx, leadID) }),
+		"Greeting":            calling(func(ctx context.Context) (any, error) { return n.Greeting(ctx, leadID) }),
+		"AppendMessage":       func(ctx context.Context) error { return message(ctx, n, leadID) },
+	}
+}
+
+func calling(call func(context.Context) (any, error)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := call(ctx)
+		return err
+	}
+}
+
+// message stores a message of a lead.
+func message(ctx context.Context, n *node, leadID string) error {
+	_, err := n.AppendMessage(ctx, leadsvc.Message{LeadID: leadID, SentBy: leadsvc.SenderUser, Type: leadsvc.ChannelSMS})
+	return err
 }
 
 // hideLeads keeps everyone from reading leads until show is called.

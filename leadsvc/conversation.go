@@ -12,7 +12,7 @@ import "context"
 // answered at once, and a message that is being stored is stored all the same
 // unless the database keeps it waiting.
 func (s *Service) AppendMessage(ctx context.Context, m Message) (Conversation, error) {
-	return start(ctx, s.writer, func(ctx context.Context) (Conversation, error) {
+	return start(ctx, s.writer, m.LeadID, func(ctx context.Context) (Conversation, error) {
 		stored, err := s.db.AppendMessage(ctx, m)
 		if !refused(err) { // it is stored, or may be
 			s.invalidate(ctx, s.said(m.LeadID)...)

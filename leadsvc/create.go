@@ -39,7 +39,7 @@ func (s *Service) joinCreation(ctx context.Context, phone string, key leadKey) *
 	if c == nil || c.finished() {
 		wanted, abandon := context.WithCancel(context.WithoutCancel(ctx))
 		c = &creation{abandon: abandon}
-		c.write = start(wanted, s.writer, func(ctx context.Context) (Lead, error) {
+		c.write = start(wanted, s.writer, key.phone.String()+":"+key.org, func(ctx context.Context) (Lead, error) {
 			// Every node forgets that there was no such lead: now there is
 			// one, or, whatever the error, there may be.
 			defer s.invalidate(ctx, s.leads.Target(key))

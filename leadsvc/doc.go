@@ -30,16 +30,25 @@
 // through to its invalidation even when its caller stops waiting; only one that
 // the database keeps waiting, for a lock say, is given up two seconds later.
 // Writes never use all connections: at least a quarter is left to reads, where
-// there is more than one. A write that finds no room waits for it, under the
-// context of its caller.
+// there is more than one. Nor do those of one lead, which somebody may keep
+// locked: they have their turns, and on each node one of them is carried out at
+// a time. A write that finds no room waits for it, under the context of its
+// caller and for no longer than ten seconds.
 //
 // # When things fail
 //
 // Failures of Redis never reach a caller: the answers come from Postgres, and
 // what could not be invalidated is delivered later, unless this process ends
 // before or has too much of it. Only the methods whose whole purpose is to
-// invalidate say so, with [ErrPending] or [ErrJournalFull]. Failures of
-// Postgres are returned and never remembered; they are never [ErrNotFound].
+// invalidate say so, with [ErrPending] or [ErrJournalFull].
+//
+// Failures of Postgres are returned and never remembered; they are never
+// [ErrNotFound]. While it is out, what is remembered is served until it expires,
+// and all else is [ErrUnavailable] within five seconds: pg.Options.Timeout, and
+// up to two before that while another node asks for the same. (Several
+// statements of one method, the database growing slow between them, take
+// longer.) A write that was not sent invalidates nothing; one that was, and was not
+// answered, is invalidated as if it had been made.
 //
 // # Not promised
 //

@@ -22,6 +22,7 @@ type Settings struct {
 // and means the default of its field.
 //
 //	DATABASE_URL             pg.Options.URL; required
+//	DATABASE_TIMEOUT         pg.Options.Timeout, a duration such as 2s
 //	REDIS_URL                tiered.RedisOptions.URL; required unless Redis is off
 //	REDIS_ENABLED            false: Redis is off from the start; default true.
 //	                         [tiered.Redis.SetEnabled] switches it later on
@@ -44,18 +45,18 @@ func Environment(getenv func(string) string) (Settings, error) {
 			Prefix:   getenv("REDIS_KEY_PREFIX"),
 			Disabled: !e.flag("REDIS_ENABLED", true),
 		},
-		Database: pg.Options{URL: getenv("DATABASE_URL")},
+		Database: pg.Options{URL: getenv("DATABASE_URL"), Timeout: e.duration("DATABASE_TIMEOUT")},
 		Service: Config{
 			DefaultOrganizationID: getenv("DEFAULT_ORGANIZATION_ID"),
 			LeadKeyPrefix:         getenv("LEAD_KEY_PREFIX"),
-			LeadTTL:               e.ttl("LEAD_TTL"),
-			OrganizationTTL:       e.ttl("ORGANIZATION_TTL"),
-			NotFoundTTL:           e.ttl("NOT_FOUND_TTL"),
-			ContextTTL:            e.ttl("CONTEXT_TTL"),
-			ConversationsTTL:      e.ttl("CONVERSATIONS_TTL"),
-			SummariesTTL:          e.ttl("SUMMARIES_TTL"),
-			SessionTTL:            e.ttl("SESSION_TTL"),
-			GreetingTTL:           e.ttl("GREETING_TTL"),
+			LeadTTL:               e.duration("LEAD_TTL"),
+			OrganizationTTL:       e.duration("ORGANIZATION_TTL"),
+			NotFoundTTL:           e.duration("NOT_FOUND_TTL"),
+			ContextTTL:            e.duration("CONTEXT_TTL"),
+			ConversationsTTL:      e.duration("CONVERSATIONS_TTL"),
+			SummariesTTL:          e.duration("SUMMARIES_TTL"),
+			SessionTTL:            e.duration("SESSION_TTL"),
+			GreetingTTL:           e.duration("GREETING_TTL"),
 			LocalEntries:          e.count("LOCAL_ENTRIES"),
 			PlainJSON:             e.flag("REDIS_PLAIN_JSON", false),
 		},
@@ -102,17 +103,18 @@ func (e *environment) flag(name string, unset bool) bool {
 	return on
 }
 
-// ttl takes no 0, which would mean the default and look like none.
-func (e *environment) ttl(name string) time.Duration {
+// duration takes no 0, which would mean the default and look like none.
+func (e *environment) duration(name string) time.Duration {
 	v := e.getenv(name)
 	if v == "" {
 		return 0
 	}
-	ttl, err := time.ParseDuration(v)
-	if err != nil || ttl < minTTL {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < minTTL {
 		e.check(name, fmt.Errorf("want a duration such as 5m, at least %v", minTTL))
+		return 0
 	}
-	return ttl
+	return d
 }
 
 func (e *environment) count(name string) int {

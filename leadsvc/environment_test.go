@@ -68,10 +68,10 @@ func TestEnvironment(t *testing.T) {
 			variables("REDIS_ENABLED", "1", "REDIS_KEY_PREFIX", "staging:", "LEAD_KEY_PREFIX", "bici:lead:",
 				"DEFAULT_ORGANIZATION_ID", otherOrg, "LEAD_TTL", "1m", "ORGANIZATION_TTL", "1h30m", "NOT_FOUND_TTL", "10ms",
 				"CONTEXT_TTL", "1s", "CONVERSATIONS_TTL", "2s", "SUMMARIES_TTL", "3s", "SESSION_TTL", "4s", "GREETING_TTL", "5s",
-				"LOCAL_ENTRIES", "1", "REDIS_PLAIN_JSON", "true"),
+				"LOCAL_ENTRIES", "1", "REDIS_PLAIN_JSON", "true", "DATABASE_TIMEOUT", "2s"),
 			leadsvc.Settings{
 				Redis:    tiered.RedisOptions{URL: "redis://cache:6379", Prefix: "staging:"},
-				Database: pg.Options{URL: "postgres://db/leads"},
+				Database: pg.Options{URL: "postgres://db/leads", Timeout: 2 * time.Second},
 				Service: leadsvc.Config{
 					LeadKeyPrefix: "bici:lead:", DefaultOrganizationID: otherOrg, LeadTTL: time.Minute,
 					OrganizationTTL: 90 * time.Minute, NotFoundTTL: 10 * time.Millisecond, LocalEntries: 1,
@@ -107,6 +107,7 @@ func TestEnvironmentNamesWhatIsWrong(t *testing.T) {
 		"REDIS_URL":        {"", "s3cret", "redis://:s3cret/@h", "http://:s3cret@h", "redis://s3cret:s3cret@h/s3cret", "redis://h?addr=s3cret:1"},
 		"DATABASE_URL":     {"", "s3cret", "postgres://u:s3cret%zz@h", "host=h password='s3cret", "mysql://u:s3cret@h/d"},
 		"REDIS_ENABLED":    {"s3cret", "off", " "},
+		"DATABASE_TIMEOUT": {"s3cret", "0", "-1s", "2"},
 		"LEAD_KEY_PREFIX":  {"bici:org:", "bici:ctx:s3cret"},
 		"LEAD_TTL":         {"s3cret", "0", "-1m", "5", "9ms", "5 m"},
 		"ORGANIZATION_TTL": {"s3cret", "0s"},

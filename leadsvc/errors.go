@@ -15,6 +15,11 @@ var (
 	// not take.
 	ErrInvalidPhone = errors.New("leadsvc: invalid phone number")
 
+	// ErrUnavailable is returned when the database cannot be reached, does not
+	// answer in time, or says that it cannot work. What follows it in the text
+	// says which. A change may have been made all the same.
+	ErrUnavailable = pg.ErrUnavailable
+
 	// ErrUnknownOrganization is returned when a lead is to belong to an
 	// organization that does not exist.
 	ErrUnknownOrganization = pg.ErrUnknownOrganization

@@ -2,7 +2,6 @@ package leadsvc_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"leadcache/internal/servertest"
 	"leadcache/leadsvc"
 	"leadcache/pg"
 	"leadcache/tiered"
@@ -113,65 +111,6 @@ func TestPendingInvalidationsAreLoggedOnce(t *testing.T) {
 	}
 	if err := n.InvalidateOrganizationCache(t.Context(), phone); !errors.Is(err, leadsvc.ErrPending) {
 		t.Errorf("InvalidateOrganizationCache: %v, want ErrPending", err)
-	}
-}
-
-// Postgres down: what is remembered is served, a miss is the database's error,
-// nothing negative is remembered.
-func TestPostgresDown(t *testing.T) {
-	t.Parallel()
-	server := servertest.Postgres(t)
-	f := newFleet(t)
-	f.databaseURL = server.URL()
-	db := f.openDB(t)
-	if err := db.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	n := f.node(t, leadsvc.Config{})
-	want := remember(t, n)
-	org, err := n.OrganizationByPhone(t.Context(), phone)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	server.Kill()
-	if got := find(t, n, phone); got != want {
-		t.Errorf("remembered lead = %+v, want %+v", got, want)
-	}
-	if got, err := n.OrganizationByPhone(t.Context(), phone); err != nil || got != org {
-		t.Errorf("remembered organization = %+v, %v, want %+v", got, err, org)
-	}
-	const other = "+16045550000"
-	_, findErr := n.FindLeadByPhone(t.Context(), other, defaultOrg)
-	_, createErr := n.FindOrCreateLead(t.Context(), other, defaultOrg)
-	_, orgErr := n.OrganizationByPhone(t.Context(), other)
-	_, updateErr := n.UpdateLead(t.Context(), want.ID, leadsvc.LeadChanges{})
-	for _, err := range []error{findErr, createErr, orgErr, updateErr} {
-		if err == nil || errors.Is(err, leadsvc.ErrNotFound) || strings.Contains(err.Error(), "604555") {
-			t.Errorf("with Postgres down: %v, want an error that is not ErrNotFound and has no number", err)
-		}
-	}
-	f.wantKeys(t, digits+":"+defaultOrg, "bici:org:"+phone)
-
-	if err := server.Restart(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	servertest.Eventually(t, soon, func() bool {
-		_, err := n.FindLeadByPhone(t.Context(), other, defaultOrg)
-		return errors.Is(err, leadsvc.ErrNotFound)
-	}, "the database to answer again")
-	find(t, n, other)
-}
-
-// Both down: an error, in bounded time.
-func TestBothDown(t *testing.T) {
-	t.Parallel()
-	f := &fleet{databaseURL: "postgres://127.0.0.1:1/none?sslmode=disable"}
-	n := f.nodeWith(t, tiered.RedisOptions{URL: "redis://127.0.0.1:1"}, leadsvc.Config{})
-	ctx, cancel := context.WithTimeout(t.Context(), soon)
-	defer cancel()
-	if _, err := n.FindOrCreateLead(ctx, phone, defaultOrg); err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("FindOrCreateLead: %v, want the database's error at once", err)
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Service) UpdateLead(ctx context.Context, leadID string, changes LeadCha
 			return Lead{}, err
 		}
 	}
-	return start(ctx, s.writer, func(ctx context.Context) (Lead, error) {
+	return start(ctx, s.writer, leadID, func(ctx context.Context) (Lead, error) {
 		return s.updateLead(ctx, leadID, changes)
 	}).wait(ctx)
 }
@@ -112,10 +112,10 @@ func (s *Service) invalidateLead(ctx context.Context, leadID string, refs ...pg.
 	s.invalidate(ctx, append(s.related(leadID), s.leads.Target(storedKeys(refs...)...))...)
 }
 
-// refused says whether err is an answer of the database, and so the lead as it
-// was.
+// refused says whether err is an answer of the database, or says that it was
+// not asked, and so the lead as it was.
 func refused(err error) bool {
-	for _, answer := range []error{ErrNotFound, ErrInvalid, ErrConflict, ErrUnknownOrganization} {
+	for _, answer := range []error{ErrNotFound, ErrInvalid, ErrConflict, ErrUnknownOrganization, pg.ErrNotSent} {
 		if errors.Is(err, answer) {
 			return true
 		}

@@ -128,7 +128,8 @@ func TestFindOrCreateLead(t *testing.T) {
 				f.abandon(t, create)
 				patient := make(chan error, 1)
 				go func() { patient <- create(t.Context()) }()
-				servertest.Eventually(t, soon, func() bool { return f.blocked(t) == 2 }, "the caller who waits to begin a write of its own")
+				servertest.Eventually(t, soon, func() bool { return leadsvc.Turns(n.Service, digits+":"+defaultOrg) == 2 },
+					"the caller who waits to begin a write of its own, behind the one that was left")
 				unlock()
 				if err := <-patient; err != nil {
 					t.Errorf("the caller who waited: %v", err)

@@ -1,6 +1,7 @@
 package leadsvc_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -42,6 +43,8 @@ type fleet struct {
 	redis       rueidis.Client // past the nodes
 	sql         *pgx.Conn      // past the nodes
 	watcher     *pgx.Conn      // what sql cannot see while it holds a lock
+
+	timeout time.Duration // of the nodes' statements; 0: longer than any lock is held
 }
 
 // fleets are on tables as this project makes them, and on those of the old
@@ -104,7 +107,9 @@ func (f *fleet) connect(t testing.TB) *pgx.Conn {
 
 func (f *fleet) openDB(t testing.TB) *pg.DB {
 	t.Helper()
-	db, err := pg.Open(t.Context(), pg.Options{URL: f.databaseURL, MaxConns: 8, Logger: slog.New(slog.DiscardHandler)})
+	db, err := pg.Open(t.Context(), pg.Options{
+		URL: f.databaseURL, MaxConns: 8, Timeout: cmp.Or(f.timeout, 10*soon), Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatalf("pg.Open: %v", err)
 	}

@@ -33,8 +33,11 @@ func TestSwitchUnderLoad(t *testing.T) {
 			if _, err := n.UpdateLead(t.Context(), lead.ID, leadsvc.LeadChanges{CustomerName: leadsvc.Set(name)}); err != nil {
 				return err
 			}
-			if lead, err = n.FindLeadByPhone(t.Context(), number, defaultOrg); err != nil || lead.CustomerName.String != name {
-				return fmt.Errorf("%q was read after %q was written, %v", lead.CustomerName.String, name, err)
+			if lead, err = n.FindLeadByPhone(t.Context(), number, defaultOrg); err != nil {
+				return err
+			}
+			if got := lead.CustomerName.String; got != name {
+				return fmt.Errorf("%q was read after %q was written", got, name)
 			}
 			if _, err := other.FindLeadByPhone(t.Context(), number, defaultOrg); err != nil {
 				return err

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// writeTimeout bounds a write that somebody waits for. It is that of a load.
+	// writeTimeout bounds a write that somebody waits for, and before that the
+	// wait for its turn and for a slot. It is that of a load.
 	writeTimeout = 10 * time.Second
 
 	// abandonedTimeout is what is left to a write when nobody waits for it any
@@ -22,8 +23,10 @@ const (
 )
 
 // A writer carries out writes, so many at a time that some of the database's
-// connections are left to reads.
+// connections are left to reads, and of each lead one at a time, so that one
+// which somebody keeps locked leaves slots to the others.
 type writer struct {
+	turns   turns
 	slots   chan struct{} // as many as writes may be carried out at once
 	closing chan struct{}
 
@@ -33,6 +36,7 @@ type writer struct {
 
 func newWriter(conns int) *writer {
 	return &writer{
+		turns:   turns{byName: make(map[string]*turn)},
 		slots:   make(chan struct{}, max(1, conns-max(1, conns/4))),
 		closing: make(chan struct{}),
 	}
@@ -79,9 +83,10 @@ type write[T any] struct {
 
 // start carries out do, on a goroutine of its own and with a context that does
 // not end with that of any caller nor with close: a row that was changed must
-// be invalidated. Somebody waits for it until wanted ends. If that is before
-// there is room for it, do is not called.
-func start[T any](wanted context.Context, by *writer, do func(context.Context) (T, error)) *write[T] {
+// be invalidated. Writes that name the same lead have their turns. Somebody
+// waits for it until wanted ends. If that is before there is room for it, do is
+// not called.
+func start[T any](wanted context.Context, by *writer, lead string, do func(context.Context) (T, error)) *write[T] {
 	w := &write[T]{done: make(chan struct{})}
 	if !by.begin() {
 		w.err = ErrClosed
@@ -91,23 +96,18 @@ func start[T any](wanted context.Context, by *writer, do func(context.Context) (
 	go func() {
 		defer by.work.Done()
 		defer close(w.done)
-		w.run(wanted, by, do)
+		w.run(wanted, by, lead, do)
 	}()
 	return w
 }
 
-func (w *write[T]) run(wanted context.Context, by *writer, do func(context.Context) (T, error)) {
-	select {
-	case by.slots <- struct{}{}:
-		defer func() { <-by.slots }()
-	case <-by.closing:
-		w.err = ErrClosed
-		return
-	case <-wanted.Done():
-	}
-	if w.err = wanted.Err(); w.err != nil {
+func (w *write[T]) run(wanted context.Context, by *writer, lead string, do func(context.Context) (T, error)) {
+	leave, err := by.enter(wanted, lead)
+	if err != nil {
+		w.err = err
 		return
 	}
+	defer leave()
 	w.begun.Store(true)
 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(wanted), writeTimeout)
@@ -131,9 +131,13 @@ func (w *write[T]) wait(ctx context.Context) (T, error) {
 	}
 	var none T
 	if !w.begun.Load() {
-		return none, fmt.Errorf("leadsvc: not written, other writes are in progress: %w", ctx.Err())
+		return none, notBegun(ctx)
 	}
 	return none, ctx.Err()
+}
+
+func notBegun(ctx context.Context) error {
+	return fmt.Errorf("leadsvc: not written, other writes are in progress: %w", ctx.Err())
 }
 
 // finished says whether the outcome is there.

@@ -3,10 +3,12 @@ package leadsvc_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"leadcache/internal/servertest"
 	"leadcache/leadsvc"
@@ -19,20 +21,20 @@ func TestAbandonedWritesDoNotStarveReads(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	n := f.node(t, leadsvc.Config{})
-	lead := find(t, n, phone)
-	update := func(ctx context.Context) error {
+	const room = 6 // of 8 connections
+	leads := findMany(t, n, room+1)
+	update := func(ctx context.Context, lead leadsvc.Lead) error {
 		_, err := n.UpdateLead(ctx, lead.ID, leadsvc.LeadChanges{})
 		return err
 	}
 	unlock := f.lockLeads(t)
 	defer unlock()
-	const room = 6 // of 8 connections
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var work sync.WaitGroup
-	for range room {
+	for _, lead := range leads[:room] {
 		work.Go(func() {
-			if err := update(ctx); !errors.Is(err, context.Canceled) {
+			if err := update(ctx, lead); !errors.Is(err, context.Canceled) {
 				t.Errorf("a caller who left: %v, want context.Canceled", err)
 			}
 		})
@@ -40,7 +42,7 @@ func TestAbandonedWritesDoNotStarveReads(t *testing.T) {
 	servertest.Eventually(t, soon, func() bool { return f.blocked(t) == room }, "the writes to reach the database")
 
 	more := make(chan error, 1)
-	go func() { more <- update(ctx) }()
+	go func() { more <- update(ctx, leads[room]) }()
 	if _, err := n.OrganizationByPhone(t.Context(), phone); err != nil {
 		t.Errorf("OrganizationByPhone: %v", err)
 	}
@@ -53,6 +55,114 @@ func TestAbandonedWritesDoNotStarveReads(t *testing.T) {
 	}
 	work.Wait()
 	servertest.Eventually(t, soon, func() bool { return f.blocked(t) == 0 }, "the abandoned writes to be given up")
+}
+
+// findMany makes so many leads.
+func findMany(t testing.TB, n *node, count int) []leadsvc.Lead {
+	t.Helper()
+	leads := make([]leadsvc.Lead, count)
+	for i := range leads {
+		leads[i] = find(t, n, fmt.Sprint(7780000000+i))
+	}
+	return leads
+}
+
+// A lead that somebody keeps locked holds up its own writes and no others: one
+// of them waits in the database, the rest before it.
+func TestLockedLeadHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n := f.node(t, leadsvc.Config{})
+	leads := findMany(t, n, 2)
+	locked, other := leads[0], leads[1]
+	update := func(ctx context.Context, lead leadsvc.Lead) error {
+		_, err := n.UpdateLead(ctx, lead.ID, leadsvc.LeadChanges{CustomerName: leadsvc.Set("Ann")})
+		return err
+	}
+	f.exec(t, `BEGIN`)
+	f.exec(t, `SELECT FROM leads WHERE id = $1 FOR UPDATE`, locked.ID)
+	const waiting = 40 // several times the slots
+	done := make(chan error, waiting)
+	for i := range waiting {
+		if i%2 == 0 {
+			go func() { done <- update(t.Context(), locked) }()
+		} else {
+			go func() { done <- message(t.Context(), n, locked.ID) }()
+		}
+	}
+	servertest.Eventually(t, soon, func() bool { return leadsvc.Turns(n.Service, locked.ID) == waiting && f.blocked(t) == 1 }, "the writes to wait")
+
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if err := errors.Join(update(ctx, other), message(ctx, n, other.ID)); err != nil {
+		t.Errorf("writes of another lead: %v, want none held up", err)
+	}
+	if got := f.blocked(t); got != 1 {
+		t.Errorf("%d writes in the database, want 1", got)
+	}
+	impatient, leave := context.WithTimeout(t.Context(), time.Millisecond)
+	defer leave()
+	if err := update(impatient, locked); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "other writes") {
+		t.Errorf("a write whose turn did not come: %v, want to read why it did not begin", err)
+	}
+
+	f.exec(t, `COMMIT`)
+	for range waiting {
+		if err := <-done; err != nil {
+			t.Errorf("after the lead was unlocked: %v", err)
+		}
+	}
+	servertest.Eventually(t, soon, func() bool { return leadsvc.Turns(n.Service, locked.ID) == 0 }, "the turns to be forgotten")
+	if names := leadsvc.TurnNames(n.Service); names != 0 {
+		t.Errorf("%d names are kept, want none", names)
+	}
+}
+
+// What nobody waits for any more when its turn comes is not written.
+func TestWriteForNobodyIsNotBegun(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n := f.node(t, leadsvc.Config{})
+	lead := find(t, n, phone)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 { // by chance, a few would do
+		if err := message(ctx, n, lead.ID); !errors.Is(err, context.Canceled) {
+			t.Fatalf("AppendMessage: %v, want context.Canceled", err)
+		}
+	}
+	n.Close() // which waits for what was begun
+	var stored int
+	if err := f.sql.QueryRow(t.Context(), `SELECT count(*) FROM conversations`).Scan(&stored); err != nil || stored != 0 {
+		t.Errorf("%d messages, %v, want none", stored, err)
+	}
+}
+
+// What waits for its turn when the service closes is not written.
+func TestCloseEndsTheWaitForATurn(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n := f.node(t, leadsvc.Config{})
+	lead := find(t, n, phone)
+	update := func(done chan<- error) {
+		_, err := n.UpdateLead(t.Context(), lead.ID, leadsvc.LeadChanges{})
+		done <- err
+	}
+	unlock := f.lockLeads(t)
+	first, second := make(chan error, 1), make(chan error, 1)
+	go update(first)
+	servertest.Eventually(t, soon, func() bool { return f.blocked(t) == 1 }, "the first write to reach the database")
+	go update(second)
+	servertest.Eventually(t, soon, func() bool { return leadsvc.Turns(n.Service, lead.ID) == 2 }, "the second one to wait")
+	closed := make(chan error, 1)
+	go func() { closed <- n.Close() }()
+	if err := <-second; !errors.Is(err, leadsvc.ErrClosed) {
+		t.Errorf("the second write: %v, want ErrClosed", err)
+	}
+	unlock()
+	if err := errors.Join(<-first, <-closed); err != nil {
+		t.Errorf("the first write: %v, want it carried out", err)
+	}
 }
 
 // A write that panics is an error of that call, and the process lives.

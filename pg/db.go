@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -28,15 +25,25 @@ type Options struct {
 	// the URL, or else 4 or the number of processors, whichever is greater.
 	MaxConns int32
 
+	// Timeout bounds each statement: the wait for a connection, and then for
+	// the answer. What takes longer is [ErrUnavailable]. [DB.Migrate] is not
+	// bounded. Default 3 seconds, which a phone call can still take.
+	Timeout time.Duration
+
 	// Logger is told which migrations were applied, and of warnings that the
 	// server gave meanwhile. Default [slog.Default].
 	Logger *slog.Logger
 }
 
-// connectTimeout bounds the making of one connection where the URL has no
-// connect_timeout. It outlasts a busy server's authentication; pgx's own two
-// minutes would outlast every caller.
-const connectTimeout = 5 * time.Second
+const (
+	defaultTimeout = 3 * time.Second
+
+	// connectTimeout bounds the making of one connection where the URL has no
+	// connect_timeout. It outlasts a busy server's authentication, and callers:
+	// a connection that comes too late for one serves the next. With pgx's own
+	// two minutes a server that fell silent would fill the pool.
+	connectTimeout = 5 * time.Second
+)
 
 // DB is a pool of connections and the statements of the lead service. Its
 // methods may be called from several goroutines. Each but Migrate sends one
@@ -46,6 +53,7 @@ type DB struct {
 	pool    *pgxpool.Pool
 	logger  *slog.Logger
 	conns   int
+	timeout time.Duration
 	queries queryCounter
 	closed  atomic.Bool
 }
@@ -57,12 +65,17 @@ func (o Options) Validate() error {
 	return err
 }
 
+func (o Options) timeout() time.Duration { return cmp.Or(o.Timeout, defaultTimeout) }
+
 func (o Options) resolve() (*pgxpool.Config, error) {
 	if o.URL == "" {
 		return nil, errors.New("pg: Options.URL is empty")
 	}
 	if o.MaxConns < 0 {
 		return nil, fmt.Errorf("pg: Options.MaxConns is %d, want at least 1", o.MaxConns)
+	}
+	if o.Timeout < 0 {
+		return nil, fmt.Errorf("pg: Options.Timeout is %v, want more than 0", o.Timeout)
 	}
 	cfg, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
@@ -74,6 +87,11 @@ func (o Options) resolve() (*pgxpool.Config, error) {
 	if o.MaxConns > 0 {
 		cfg.MaxConns = o.MaxConns
 	}
+	// Connections that fell silent while they were idle are found by a ping, and
+	// there must be time left for a new one.
+	patience := o.timeout() / 4
+	cfg.PingTimeout = cmp.Or(cfg.PingTimeout, patience)
+	cfg.BeforeClose = func(c *pgx.Conn) { closeSoon(c, patience) }
 	conn := cfg.ConnConfig
 	conn.ConnectTimeout = cmp.Or(conn.ConnectTimeout, connectTimeout)
 	// A column without time zone, in a table of the old service, is in UTC.
@@ -84,6 +102,15 @@ func (o Options) resolve() (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
+// closeSoon ends a connection that was given up. pgx has the server cancel the
+// statement and then waits for its last words, 15 seconds if it stays silent,
+// and as long no other connection takes its place.
+func closeSoon(c *pgx.Conn, patience time.Duration) {
+	if c.IsClosed() {
+		time.AfterFunc(patience, func() { _ = c.PgConn().Conn().Close() })
+	}
+}
+
 // Open makes the pool but no connection: the server may be down, and each
 // method connects when it has to. The error never repeats any part of the URL.
 // The context is not kept.
@@ -92,7 +119,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{logger: cmp.Or(o.Logger, slog.Default()), conns: int(cfg.MaxConns)}
+	db := &DB{logger: cmp.Or(o.Logger, slog.Default()), conns: int(cfg.MaxConns), timeout: o.timeout()}
 	cfg.ConnConfig.Tracer = &db.queries
 	db.pool, err = pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -103,8 +130,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 
 // Ping asks the server for a sign of life.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.pool.Ping(ctx); err != nil {
-		return db.fail("ping", err)
+	limited, cancel := db.limit(ctx)
+	defer cancel()
+	if err := db.pool.Ping(limited); err != nil {
+		return db.fail("ping", late(limited, "answer", err))
 	}
 	return nil
 }
@@ -133,56 +162,3 @@ func (c *queryCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.T
 }
 
 func (*queryCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
-
-// maxRaces bounds how often a statement that lost a race to another writer is
-// sent again. Once is rare; ten times means that something else is wrong, a
-// trigger that swallows what is inserted for one.
-const maxRaces = 10
-
-// one returns the only row, or the first, of a query. No row is
-// pgx.ErrNoRows, an argument that cannot be sent errText.
-func one[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args ...any) (row T, err error) {
-	if !representable(args) {
-		return row, errText
-	}
-	for range maxRaces {
-		rows, _ := db.pool.Query(ctx, sql, args...) // its error is that of the rows too
-		row, err = pgx.CollectOneRow(rows, scan)
-		if !isCode(err, lostRace) {
-			break
-		}
-	}
-	return row, err
-}
-
-// many returns all rows of a query, and an empty slice, not nil, if there are
-// none.
-func many[T any](ctx context.Context, db *DB, scan pgx.RowToFunc[T], sql string, args ...any) ([]T, error) {
-	if !representable(args) {
-		return nil, errText
-	}
-	rows, err := db.pool.Query(ctx, sql, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scan)
-}
-
-// representable says whether Postgres can take all texts among args.
-func representable(args []any) bool {
-	for _, arg := range args {
-		var text string
-		switch arg := arg.(type) {
-		case string:
-			text = arg
-		case JSON:
-			text = string(arg)
-		case pgtype.Text:
-			text = arg.String
-		}
-		if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-			return false
-		}
-	}
-	return true
-}

@@ -23,10 +23,21 @@
 //
 // # Errors
 //
-// A missing row is [tiered.ErrNotFound]. The other sentinels of this package
-// say what the database refused. Where the server said more, errors.As finds
-// its *pgconn.PgError, which may quote arguments; the text, which ends up in
-// logs, holds neither phone numbers nor any other argument.
+// A missing row is [tiered.ErrNotFound]. A database that is down, frozen, cut
+// off, full or too slow is [ErrUnavailable], never a missing row; when the
+// context of a caller ends first, it is the error of that context. The other
+// sentinels of this package say what the database refused. Where the server
+// said more, errors.As finds its *pgconn.PgError, which may quote arguments; the
+// text, which ends up in logs, holds neither phone numbers nor any other
+// argument.
+//
+// # When the database is out
+//
+// No statement takes longer than [Options.Timeout], and none is sent again for
+// that: the caller decides. Connections that broke, did not answer in time, or took no
+// changes are given up, and new ones are made when somebody asks: the database
+// is used again as soon as it answers. A host that vanished, so that nothing
+// can be sent to it, may keep the places of its connections for 15 seconds.
 //
 // # Not promised
 //

@@ -20,6 +20,17 @@ var (
 	// after [DB.Close].
 	ErrClosed = errors.New("pg: closed")
 
+	// ErrUnavailable is returned when the database cannot be reached, does not
+	// answer within [Options.Timeout], or says that it cannot work: that it
+	// starts or stops, has no room for another connection or no space left,
+	// takes no changes. What follows it in the text says which. A change may
+	// have been made all the same.
+	ErrUnavailable = errors.New("pg: the database is not available")
+
+	// ErrNotSent is returned with ErrUnavailable when there was no connection to
+	// send the statement over: nothing was changed.
+	ErrNotSent = errors.New("pg: not sent")
+
 	// ErrUnknownOrganization is returned when a lead is to belong to an
 	// organization that does not exist.
 	ErrUnknownOrganization = errors.New("pg: unknown organization")
@@ -105,8 +116,11 @@ func (db *DB) failWrite(op string, err error) error {
 }
 
 func (db *DB) wrap(op string, kind, err error) error {
-	if db.closed.Load() {
+	switch {
+	case db.closed.Load():
 		kind, err = ErrClosed, nil
+	case kind == nil && unavailable(err):
+		kind = ErrUnavailable
 	}
 	return &opError{op: op, kind: kind, err: err}
 }
@@ -120,11 +134,41 @@ const (
 	notInRepertoire     = "22021"
 	invalidText         = "22P02"
 	untranslatable      = "22P05"
+	readOnly            = "25006"
 	lostRace            = "40001" // where the default is not READ COMMITTED
 	own                 = "LC001" // what migrations/ raises; it quotes no row
 
 	dataException = "22"
 )
+
+// unavailableClasses are the SQLSTATE classes by which a server says that it
+// cannot work now: connection, resources, operator, system.
+var unavailableClasses = []string{"08", "53", "57", "58"}
+
+// unavailable says whether err is about the database and not about what it was
+// asked.
+func unavailable(err error) bool {
+	if _, ok := errors.AsType[*lateError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return !errors.Is(err, context.Canceled)
+	}
+	if pgErr, ok := answer(err); ok {
+		return pgErr.Code == readOnly || slices.Contains(unavailableClasses, class(pgErr.Code))
+	}
+	return broken(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// broken says whether err is about the connection.
+func broken(err error) bool {
+	_, isNet := errors.AsType[net.Error](err)
+	_, isPgconn := errors.AsType[interface {
+		error
+		SafeToRetry() bool
+	}](err)
+	return isNet || isPgconn || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
 
 func class(code string) string { return code[:min(2, len(code))] }
 
@@ -152,14 +196,15 @@ func describe(err error) string {
 		return describeServer(pgErr)
 	}
 	var (
-		scan   pgx.ScanArgError
-		netErr net.Error
-		pgxErr interface{ SafeToRetry() bool } // the errors of pgconn itself
-		dial   *pgconn.ConnectError
+		scan    pgx.ScanArgError
+		dial    *pgconn.ConnectError
+		waiting *lateError
 	)
 	switch {
 	case errors.Is(err, errText):
 		return strings.TrimPrefix(errText.Error(), "pg: ")
+	case errors.As(err, &waiting):
+		return strings.TrimPrefix(waiting.Error(), "pg: ")
 	case errors.Is(err, context.Canceled):
 		return context.Canceled.Error()
 	case errors.Is(err, context.DeadlineExceeded):
@@ -168,7 +213,7 @@ func describe(err error) string {
 		return fmt.Sprintf("column %d has an unexpected value or type", scan.ColumnIndex)
 	case errors.As(err, &dial):
 		return dial.Error()
-	case errors.As(err, &netErr), errors.As(err, &pgxErr), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case broken(err):
 		return err.Error()
 	default:
 		return fmt.Sprintf("%T", err)

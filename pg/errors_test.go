@@ -27,6 +27,7 @@ func TestOpenNamesWhatIsWrong(t *testing.T) {
 		{URL: "host=h password='s3cret"},
 		{URL: "postgres://h/d?pool_max_conns=s3cret"},
 		{URL: "postgres://h/d", MaxConns: -1},
+		{URL: "postgres://h/d", Timeout: -1},
 	} {
 		db, err := pg.Open(t.Context(), o)
 		if err == nil {
@@ -54,8 +55,8 @@ func TestServerDown(t *testing.T) {
 	_, err = db.LeadByPhone(t.Context(), defaultOrg, "17786528784")
 	_, _, createErr := db.CreateLead(t.Context(), defaultOrg, "+17786528784", "17786528784")
 	for _, err := range []error{err, createErr, db.Ping(t.Context()), db.Migrate(t.Context())} {
-		if err == nil || errors.Is(err, tiered.ErrNotFound) {
-			t.Errorf("with the server down: %v, want an error that is not ErrNotFound", err)
+		if !errors.Is(err, pg.ErrUnavailable) || errors.Is(err, tiered.ErrNotFound) {
+			t.Errorf("with the server down: %v, want ErrUnavailable", err)
 			continue
 		}
 		if text := err.Error(); !strings.Contains(text, "127.0.0.1") || strings.Contains(text, "s3cret") || strings.Contains(text, "778") {

@@ -17,3 +17,6 @@ var (
 
 // Describe is what an error's text says of its cause.
 var Describe = describe
+
+// IdleConns returns how many connections of db nobody uses.
+func IdleConns(db *DB) int { return int(db.pool.Stat().IdleConns()) }

@@ -20,7 +20,7 @@ func TestValidateOptions(t *testing.T) {
 			t.Errorf("Validate(%+v) = %v, want nil", o, err)
 		}
 	}
-	for _, o := range []pg.Options{{}, {URL: "mysql://h"}, {URL: "postgres://h", MaxConns: -1}} {
+	for _, o := range []pg.Options{{}, {URL: "mysql://h"}, {URL: "postgres://h", MaxConns: -1}, {URL: "postgres://h", Timeout: -1}} {
 		err := o.Validate()
 		if _, openErr := pg.Open(t.Context(), o); err == nil || openErr == nil || err.Error() != openErr.Error() {
 			t.Errorf("Validate(%+v) = %v, want what Open says, %v", o, err, openErr)

@@ -144,7 +144,9 @@ func TestRefreshAhead(t *testing.T) {
 		setRemote(st.redis, nil, time.Second)
 		st.cache.refreshAhead(t.Context(), "k", e, st.redis.current.Load())
 		synctest.Wait()
-		st.loads(t, 1)
+		if st.loads(t, 1); e.refreshed.Load() {
+			t.Error("a refresh was begun")
+		}
 	})
 	aging(t, "Close ends it and waits for it", Options{}, func(t *testing.T, st staleTest) {
 		ended := false

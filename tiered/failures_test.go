@@ -287,6 +287,7 @@ func TestFailuresByKind(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { r.Close() })
+			r.status.Enabled = true // else it is what SetEnabled has cut short, see TestSwitchOffIsNoFailure
 			r.failed(test.err, loadersAnswer)
 			st := r.Status()
 			if st.Failures != test.want || (st.Err != nil) != (test.text != "") {

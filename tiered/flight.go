@@ -63,6 +63,7 @@ func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V])
 	defer cancel()
 
 	defer f.release()
+	defer f.stepBack()
 	out = f.run(ctx)
 	if out.err != nil && c.ctx.Err() != nil {
 		out.err = ErrClosed

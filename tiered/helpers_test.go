@@ -116,6 +116,12 @@ func checkClosed(t testing.TB, c *Cache[string, string]) {
 	if open := c.tickets.open4test(); open != 0 {
 		t.Errorf("%d tickets left open", open)
 	}
+	if !c.loads.slots.TryAcquire(int64(c.opts.MaxLoads)) || c.loads.waiting.Load() != 0 {
+		t.Error("a load has kept its slot, or its place in line")
+	}
+	if n := len(c.leases.held); n != 0 {
+		t.Errorf("%d fill leases are thought to be in use", n)
+	}
 }
 
 // len counts the entries and the open tickets.

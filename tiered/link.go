@@ -46,7 +46,7 @@ func (r *Redis) connect() (*link, error) {
 	l.client, _ = r.client.Dedicate() // its error comes with the first command
 	l.client.SetPubSubHooks(rueidis.PubSubHooks{OnMessage: l.onMessage})
 	l.broken = l.client.SetOnInvalidations(l.onPush)
-	r.dialer.use(nil, nil)
+	r.dialer.use(r.power.on, nil)
 	if err := l.greet(); err != nil {
 		l.close()
 		return nil, discreet(err)

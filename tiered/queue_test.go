@@ -213,6 +213,23 @@ func TestQueueKeepsNoSlot(t *testing.T) {
 	})
 }
 
+// TestCloseBeforeTheLoad: the flight has a slot, and does not come to load.
+func TestCloseBeforeTheLoad(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, src, g := newFakeServer().redis(), new(source), new(gate)
+		c := newCache(t, r, src, Options{}) // whose clean-up counts the slots
+		g.afterRead = func(string) {
+			go c.Close()
+			<-c.ctx.Done()
+		}
+		intercept(r, g)
+		if _, err := c.Get(t.Context(), "k"); !errors.Is(err, ErrClosed) || src.loads.Load() != 0 {
+			t.Errorf("Get = %v after %d loads, want ErrClosed and none", err, src.loads.Load())
+		}
+	})
+}
+
 // TestCachesThatAskEachOther: each load of one cache asks the other, with all
 // the slots of both in use.
 func TestCachesThatAskEachOther(t *testing.T) {

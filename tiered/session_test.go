@@ -184,8 +184,9 @@ func TestNoBurst(t *testing.T) {
 	t.Parallel()
 	const keys, maxStale = 2000, 20 * time.Second
 	for name, fault := range map[string]func(*testing.T, *fleet){
-		"connection lost": func(t *testing.T, f *fleet) { lose(t, f.ra) },
+		"connection lost": func(t *testing.T, f *fleet) { t.Helper(); lose(t, f.ra) },
 		"FLUSHALL": func(t *testing.T, f *fleet) {
+			t.Helper()
 			before := f.ra.current.Load()
 			f.cli(t, "FLUSHALL")
 			servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.current.Load() != before }, "a new session")

@@ -37,8 +37,8 @@ func (e *StaleError) Unwrap() error { return e.Err }
 // still is. So an entry ends a little before its key does (see staleEnds).
 
 // inheritLocked makes old, or what old carries, the former of the ticket e, if
-// it may still be served stale, and voids it if not. The mu of the shard is
-// held.
+// it is one whose time is over and that may be served stale, and voids it if
+// not. The mu of the shard is held.
 func (t *tickets[V]) inheritLocked(e, old *entry[V]) {
 	former := old
 	if old.expires.Load() == 0 {
@@ -47,7 +47,7 @@ func (t *tickets[V]) inheritLocked(e, old *entry[V]) {
 	}
 	switch {
 	case former == nil:
-	case former.staleUntil == 0, former.session != e.session, !t.endedLocked(former):
+	case former.staleUntil == 0, !t.endedLocked(former):
 		former.expires.Store(0)
 	default:
 		e.former = former

@@ -275,6 +275,19 @@ func TestFormerAddedLate(t *testing.T) {
 	if e := l.get("k", s, 1); e != newer {
 		t.Error("the newer entry is hidden")
 	}
+
+	late = tk.open(place{key: "k"}, s)
+	late.staleUntil = endless
+	tk.commit(late, 1)
+	tk.open(place{key: "k"}, s)
+	tk.void("k") // the ticket, and what it carries
+	newer = tk.open(place{key: "k"}, s)
+	tk.commit(newer, endless)
+	l.add("k", newer)
+	l.add("k", late)
+	if e := l.get("k", s, 1); e != newer {
+		t.Error("the newer entry is hidden by one that was invalidated")
+	}
 }
 
 // TestEndsBeforeItsKey: the entry must be over when Redis pushes the end of the

@@ -33,8 +33,8 @@ type power struct {
 // without. Nothing is served from or kept in the local tiers, as nothing could
 // invalidate it there. Concurrent calls for one key still share a load, of no
 // longer than MaxStale. What is invalidated goes to the journal, and
-// [Cache.Invalidate] returns [ErrPending]: other nodes may be switched on. (If
-// Redis was never on, there are none to tell, and it returns nil.)
+// [Cache.Invalidate] returns [ErrPending], or [ErrJournalFull]: other nodes may
+// be switched on. (If Redis was never on here, it keeps nothing and returns nil.)
 //
 // On, the connection is made in the background. Nothing that was written before
 // Redis was switched off is trusted: not in the local tiers, and not in Redis,
@@ -109,7 +109,7 @@ func (r *Redis) switched(on bool, keepFor time.Duration) {
 // nobody has r yet.
 func (r *Redis) start() {
 	r.power.used.Store(true)
-	r.power.on, r.power.stop = context.WithCancel(r.ctx)
+	r.power.on, r.power.stop = context.WithCancel(r.ctx) //nolint:fatcontext // of r.ctx each time, not of the last
 	r.power.done = make(chan struct{})
 	go r.supervise()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -52,25 +53,30 @@ func (g *ledger) due(node, key int) int64 {
 	due := rec.own[node].Load()
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
-	for i := len(rec.acks) - 1; i >= 0; i-- {
-		if a := rec.acks[i]; a.at.Before(old) {
+	for _, a := range slices.Backward(rec.acks) {
+		if a.at.Before(old) {
 			return max(due, a.version)
 		}
 	}
 	return due
 }
 
-// write changes the keys of one node until ctx ends. What is pending counts as
+// write changes the keys of one node until done. What is pending counts as
 // told when that node's journal is empty.
-func (g *ledger) write(ctx context.Context, t *testing.T, node int, c *Cache[int, int64]) (changes int) {
+func (g *ledger) write(t *testing.T, done <-chan struct{}, node int, c *Cache[int, int64]) (changes int) {
+	t.Helper()
 	pending := make(map[int]int64)
 	pace := time.NewTicker(5 * time.Millisecond)
 	defer pace.Stop()
-	for key := node; ctx.Err() == nil; key = (key + len(g.keys[0].own)) % len(g.keys) {
-		<-pace.C
+	for key := node; ; key = (key + len(g.keys[0].own)) % len(g.keys) {
+		select {
+		case <-pace.C:
+		case <-done:
+			return changes
+		}
 		rec := &g.keys[key]
 		version := rec.version.Add(1)
-		err := c.Invalidate(context.Background(), key)
+		err := c.Invalidate(t.Context(), key)
 		rec.own[node].Store(version)
 		delete(pending, key)
 		switch {
@@ -89,23 +95,26 @@ func (g *ledger) write(ctx context.Context, t *testing.T, node int, c *Cache[int
 		}
 		changes++
 	}
-	return changes
 }
 
-// read asks one node for all keys in turn until ctx ends.
-func (g *ledger) read(ctx context.Context, t *testing.T, node int, c *Cache[int, int64]) (reads int) {
+// read asks one node for all keys in turn until done.
+func (g *ledger) read(t *testing.T, done <-chan struct{}, node int, c *Cache[int, int64]) (reads int) {
+	t.Helper()
 	pace := time.NewTicker(500 * time.Microsecond)
 	defer pace.Stop()
-	for ; ctx.Err() == nil; reads++ {
-		<-pace.C
+	for ; ; reads++ {
+		select {
+		case <-pace.C:
+		case <-done:
+			return reads
+		}
 		key := reads % len(g.keys)
 		due := g.due(node, key)
-		got, err := c.Get(context.Background(), key)
+		got, err := c.Get(t.Context(), key)
 		if err != nil || got < due {
 			t.Errorf("Get(%d) on node %d = %d, %v, want %d at least", key, node, got, err, due)
 		}
 	}
-	return reads
 }
 
 // The switch of one node is flipped 100 times while all nodes read and write.
@@ -116,8 +125,10 @@ func TestSwitchStorm(t *testing.T) {
 	srv := servertest.Redis(t)
 	goroutines := runtime.NumGoroutine()
 	g := &ledger{maxStale: 300 * time.Millisecond, keys: make([]record, 30)}
-	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
 	var work sync.WaitGroup
+	stop := sync.OnceFunc(func() { close(done); work.Wait() })
+	defer stop()
 	var reads, changes atomic.Int64
 	var links []*Redis
 	var caches []*Cache[int, int64]
@@ -132,9 +143,9 @@ func TestSwitchStorm(t *testing.T) {
 		}
 		connected(t, r)
 		links, caches = append(links, r), append(caches, c)
-		work.Go(func() { changes.Add(int64(g.write(ctx, t, node, c))) })
+		work.Go(func() { changes.Add(int64(g.write(t, done, node, c))) })
 		for range 3 {
-			work.Go(func() { reads.Add(int64(g.read(ctx, t, node, c))) })
+			work.Go(func() { reads.Add(int64(g.read(t, done, node, c))) })
 		}
 	}
 	for i := range flips {
@@ -152,7 +163,6 @@ func TestSwitchStorm(t *testing.T) {
 		}
 	}
 	stop()
-	work.Wait()
 	for node, r := range links {
 		servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Pending == 0 }, fmt.Sprint("delivery by node ", node))
 		caches[node].Close()

@@ -36,7 +36,8 @@
 //	413  the body is larger than 64 KiB
 //	415  not the content type above
 //	500  there is no organization to answer for
-//	503  the database does not answer, or the server stops; try again
+//	503  the database is out or too slow, or the server stops; try again after
+//	     what Retry-After says
 //
 // A call never fails because its caller has no number: it gets the data of the
 // organization and a general greeting. Nor does it fail because context or

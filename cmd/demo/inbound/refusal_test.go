@@ -287,6 +287,29 @@ func TestDatabaseDown(t *testing.T) {
 	d.wantUnavailable(t)
 }
 
+// A database that dies and comes back costs nobody a restart, and no text.
+func TestDatabaseDies(t *testing.T) {
+	t.Parallel()
+	postgres := servertest.Postgres(t)
+	migrate(t, postgres.URL())
+	d := openOn(t, postgres.URL(), tiered.RedisOptions{Disabled: true}, nil)
+	d.wantService(t)
+	postgres.Kill()
+	d.wantUnavailable(t)
+	if !strings.Contains(d.log.String(), "the database is out") {
+		t.Errorf("the log does not say what is down:\n%s", d.log)
+	}
+	if err := postgres.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	d.sql = connect(t, postgres.URL())
+	servertest.Eventually(t, soon, func() bool {
+		return d.do(t, d.smsRequest(t, sms("SM1", caller))).status == http.StatusOK
+	}, "service again")
+	d.wantService(t)
+	d.wantRows(t, 1, 3) // SM1 was sent again and again
+}
+
 func TestDatabaseHangs(t *testing.T) {
 	t.Parallel()
 	d := open(t, func(o *inbound.Options) { o.RequestTimeout = 200 * time.Millisecond })
