@@ -63,6 +63,7 @@ func open[K comparable, V any](
 		TTL:          ttl,
 		AbsentTTL:    min(ttl, o.cfg.NotFoundTTL),
 		LocalEntries: entries,
+		ServeStale:   o.cfg.staleAfter(ttl),
 		Codec:        codec{},
 		PlainJSON:    o.cfg.PlainJSON,
 	})
@@ -72,6 +73,14 @@ func open[K comparable, V any](
 	}
 	o.all[keys.Name] = c
 	return c
+}
+
+// staleAfter returns the age up to which a value with that TTL may be served.
+func (c Config) staleAfter(ttl time.Duration) time.Duration {
+	if c.ServeStale == 0 {
+		return 0
+	}
+	return ttl + c.ServeStale
 }
 
 func (c *caches) closeAll() error {
@@ -121,7 +130,7 @@ func ours[K comparable, V any](
 	ctx context.Context, s *Service, c *tiered.Cache[K, V], key K, load tiered.LoaderFunc[K, V], fits func(V) bool,
 ) (V, error) {
 	v, err := c.Get(ctx, key)
-	if err != nil || fits(v) {
+	if err != nil && !isStale(err) || fits(v) {
 		return v, err
 	}
 	s.warn(ctx, "leadsvc: Redis holds a value of another lead")

@@ -41,6 +41,11 @@ type Config struct {
 	SessionTTL       time.Duration
 	GreetingTTL      time.Duration
 
+	// ServeStale is for how long after its TTL what is remembered may be served
+	// when the database does not answer: with a [*StaleError], which comes
+	// beside the value. Writes never use it. Default 0: never.
+	ServeStale time.Duration
+
 	// LocalEntries bounds how many entries of each kind this process keeps: so
 	// many leads, so many organizations, and so on, and a tenth of it of those
 	// that are lists, conversations and summaries. A list of twenty messages
@@ -103,6 +108,9 @@ func (c Config) validate() error {
 		if field.ttl < minTTL {
 			errs = append(errs, fmt.Errorf("leadsvc: Config.%s is %v, want at least %v", field.name, field.ttl, minTTL))
 		}
+	}
+	if c.ServeStale < 0 {
+		errs = append(errs, fmt.Errorf("leadsvc: Config.ServeStale is %v, want at least 0", c.ServeStale))
 	}
 	if c.LocalEntries < 1 {
 		errs = append(errs, fmt.Errorf("leadsvc: Config.LocalEntries is %d, want at least 1", c.LocalEntries))

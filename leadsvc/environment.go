@@ -33,6 +33,7 @@ type Settings struct {
 //	LEAD_TTL, ORGANIZATION_TTL, NOT_FOUND_TTL, CONTEXT_TTL, CONVERSATIONS_TTL,
 //	SUMMARIES_TTL, SESSION_TTL, GREETING_TTL
 //	                         durations such as 5m or 90s
+//	SERVE_STALE              how long after its TTL a value is served if need be
 //	LOCAL_ENTRIES            a number of entries
 //
 // The error names every variable whose value is wrong, and repeats none of the
@@ -57,6 +58,7 @@ func Environment(getenv func(string) string) (Settings, error) {
 			SummariesTTL:          e.duration("SUMMARIES_TTL"),
 			SessionTTL:            e.duration("SESSION_TTL"),
 			GreetingTTL:           e.duration("GREETING_TTL"),
+			ServeStale:            e.duration("SERVE_STALE"),
 			LocalEntries:          e.count("LOCAL_ENTRIES"),
 			PlainJSON:             e.flag("REDIS_PLAIN_JSON", false),
 		},

@@ -20,6 +20,9 @@ var (
 	// says which. A change may have been made all the same.
 	ErrUnavailable = pg.ErrUnavailable
 
+	// ErrOverloaded is returned when too many wait for the database already.
+	ErrOverloaded = tiered.ErrOverloaded
+
 	// ErrUnknownOrganization is returned when a lead is to belong to an
 	// organization that does not exist.
 	ErrUnknownOrganization = pg.ErrUnknownOrganization
@@ -48,3 +51,12 @@ var (
 	// argument is invalid in itself.
 	ErrClosed = tiered.ErrClosed
 )
+
+// A StaleError comes with a value whose TTL has ended, from the methods that
+// read through a cache: there was no newer one. See [Config.ServeStale].
+type StaleError = tiered.StaleError
+
+func isStale(err error) bool {
+	_, ok := errors.AsType[*StaleError](err)
+	return ok
+}

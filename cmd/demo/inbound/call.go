@@ -101,10 +101,11 @@ func (h *Handler) variables(ctx context.Context, c call) (variables, error) {
 		// Anonymous, restricted, too long for the table: a stranger.
 		return variablesOf(c, organization), nil
 	}
-	if err != nil {
+	if err != nil && !isStale(err) {
 		return variables{}, err
 	}
 	v := variablesOf(c, organization)
+	v.DataIsStale = err != nil
 	v.setLead(customer, lead)
 	h.personalize(ctx, &v)
 	return v, nil
@@ -127,7 +128,7 @@ func (h *Handler) conversationContext(ctx context.Context, leadID string) string
 	known, err := try(func() (leadsvc.ConversationContext, error) {
 		return h.opts.Service.ConversationContext(ctx, leadID)
 	})
-	if err != nil {
+	if err != nil && !isStale(err) {
 		h.warnings.warn("inbound: a call begins without context", err)
 	}
 	return known.Text
@@ -135,7 +136,7 @@ func (h *Handler) conversationContext(ctx context.Context, leadID string) string
 
 func (h *Handler) greeting(ctx context.Context, leadID string) string {
 	greeting, err := try(func() (string, error) { return h.opts.Service.Greeting(ctx, leadID) })
-	if err != nil {
+	if err != nil && !isStale(err) {
 		h.warnings.warn("inbound: a call begins with the general greeting", err)
 	}
 	return plain(greeting)

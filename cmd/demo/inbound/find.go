@@ -11,7 +11,8 @@ import (
 // findLead returns the organization that a number of ours belongs to, and its
 // lead with the customer's number. An organization that was deleted while it
 // was remembered is forgotten, and both are looked up once more. The
-// organization holds even if the error is that of the lead.
+// organization holds even if the error is that of the lead, and both hold if
+// isStale accepts the error.
 func (h *Handler) findLead(ctx context.Context, customer, ours string) (leadsvc.Organization, leadsvc.Lead, error) {
 	organization, lead, err := h.lookUp(ctx, customer, ours)
 	if errors.Is(err, leadsvc.ErrUnknownOrganization) {
@@ -22,13 +23,21 @@ func (h *Handler) findLead(ctx context.Context, customer, ours string) (leadsvc.
 }
 
 func (h *Handler) lookUp(ctx context.Context, customer, ours string) (o leadsvc.Organization, l leadsvc.Lead, err error) {
-	if o, err = h.opts.Service.OrganizationByPhone(ctx, ours); err != nil {
-		return o, l, fmt.Errorf("organization look-up: %w", err)
+	o, stale := h.opts.Service.OrganizationByPhone(ctx, ours)
+	if stale != nil && !isStale(stale) {
+		return o, l, fmt.Errorf("organization look-up: %w", stale)
 	}
 	if l, err = h.opts.Service.FindOrCreateLead(ctx, customer, o.ID); err != nil {
 		return o, l, fmt.Errorf("lead look-up: %w", err)
 	}
-	return o, l, nil
+	return o, l, stale
+}
+
+// isStale says whether err comes with a value that the database would not
+// confirm. A call goes on with it; a text, which is written down, does not.
+func isStale(err error) bool {
+	_, ok := errors.AsType[*leadsvc.StaleError](err)
+	return ok
 }
 
 // forgot logs why other nodes may remember what is gone; this one does not.

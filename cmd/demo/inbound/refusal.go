@@ -46,6 +46,8 @@ func (h *Handler) explain(err error) (status int, text string) {
 	case errors.Is(err, leadsvc.ErrNoDefaultOrganization):
 		h.warnings.warn("inbound: no organization to answer for", err)
 		return http.StatusInternalServerError, "no organization to answer for"
+	case errors.Is(err, leadsvc.ErrOverloaded):
+		h.warnings.warn("inbound: not answered, too much waits for the database", err)
 	case errors.Is(err, leadsvc.ErrUnavailable):
 		h.warnings.warn("inbound: not answered, the database is out", err)
 	case !errors.Is(err, context.Canceled): // who is gone is no failure

@@ -38,6 +38,9 @@ type variables struct {
 	ConversationContext string `json:"conversation_context"`
 	DynamicGreeting     string `json:"dynamic_greeting"`
 
+	// DataIsStale says that what stands above may be older than the database.
+	DataIsStale bool `json:"data_is_stale"`
+
 	IsOutbound     bool   `json:"is_outbound"`
 	ConversationID string `json:"conversation_id"`
 	CallSID        string `json:"call_sid"`
