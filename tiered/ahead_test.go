@@ -15,158 +15,158 @@ const refreshAhead = 3 * time.Second
 
 // aging runs test in a bubble, with a cache that holds k@0, near its end, while
 // the source is at version 1. Calls, loads and so on are counted from there.
-func aging(t *testing.T, name string, o Options, test func(t *testing.T, st staleTest)) {
+func aging(t *testing.T, name string, o Options, test func(st staleTest)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			st := staleTest{server: newFakeServer(), src: new(source)}
+			st := staleTest{T: t, server: newFakeServer(), src: new(source)}
 			st.redis = st.server.redis()
 			o.TTL, o.RefreshAhead = staleTTL, refreshAhead
 			st.cache = newCacheOf(t, st.redis, oneTag, st.src, o)
 			get(t, st.cache, "k", "k@0")
 			time.Sleep(staleTTL - refreshAhead + time.Millisecond)
 			st.src.change()
-			test(t, st)
+			test(st)
 		})
 	})
 }
 
 func TestRefreshAhead(t *testing.T) {
 	t.Parallel()
-	aging(t, "readers have the old value until the new one is there", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "readers have the old value until the new one is there", Options{}, func(st staleTest) {
 		hold := make(chan struct{})
 		st.src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
 		for range 5 {
-			get(t, st.cache, "k", "k@0")
+			get(st.T, st.cache, "k", "k@0")
 			synctest.Wait()
 		}
-		st.loads(t, 2)
+		st.loads(2)
 		close(hold)
 		synctest.Wait()
-		get(t, st.cache, "k", "k@1")
+		get(st.T, st.cache, "k", "k@1")
 		if n := st.cache.Stats(); n.Refreshes != 1 || n.Loads != 2 || n.RedisHits != 1 || n.Flights != 2 || n.LocalHits != 5 {
-			t.Errorf("counted %+v", n)
+			st.Errorf("counted %+v", n)
 		}
 		time.Sleep(refreshAhead) // the old value would have ended
-		get(t, st.cache, "k", "k@1")
-		st.loads(t, 2)
+		get(st.T, st.cache, "k", "k@1")
+		st.loads(2)
 		time.Sleep(staleTTL - 2*refreshAhead)
-		get(t, st.cache, "k", "k@1")
+		get(st.T, st.cache, "k", "k@1")
 		synctest.Wait()
-		st.loads(t, 3) // and the new one is refreshed in its turn
+		st.loads(3) // and the new one is refreshed in its turn
 	})
-	aging(t, "a value that nobody asks for expires", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "a value that nobody asks for expires", Options{}, func(st staleTest) {
 		time.Sleep(refreshAhead)
-		st.loads(t, 1)
-		get(t, st.cache, "k", "k@1")
+		st.loads(1)
+		get(st.T, st.cache, "k", "k@1")
 		if n := st.cache.Stats(); n.Refreshes != 0 {
-			t.Errorf("counted %+v", n)
+			st.Errorf("counted %+v", n)
 		}
 	})
-	aging(t, "not before its time", Options{}, func(t *testing.T, st staleTest) {
-		get(t, st.cache, "new", "new@1")
+	aging(t, "not before its time", Options{}, func(st staleTest) {
+		get(st.T, st.cache, "new", "new@1")
 		time.Sleep(staleTTL - staleTTL/10 - refreshAhead - time.Millisecond)
-		get(t, st.cache, "new", "new@1")
+		get(st.T, st.cache, "new", "new@1")
 		synctest.Wait()
-		st.loads(t, 2)
+		st.loads(2)
 	})
-	aging(t, "a refresh that fails is not repeated, here or elsewhere", Options{}, func(t *testing.T, st staleTest) {
-		other := newCacheOf(t, st.server.redis(), oneTag, st.src, Options{TTL: staleTTL, RefreshAhead: refreshAhead})
-		get(t, other, "k", "k@0")
+	aging(t, "a refresh that fails is not repeated, here or elsewhere", Options{}, func(st staleTest) {
+		other := newCacheOf(st.T, st.server.redis(), oneTag, st.src, Options{TTL: staleTTL, RefreshAhead: refreshAhead})
+		get(st.T, other, "k", "k@0")
 		st.fail()
 		for range 5 {
-			get(t, st.cache, "k", "k@0")
-			get(t, other, "k", "k@0")
+			get(st.T, st.cache, "k", "k@0")
+			get(st.T, other, "k", "k@0")
 			synctest.Wait()
 			time.Sleep(refreshAhead / 10)
 		}
-		st.loads(t, 2)
+		st.loads(2)
 		st.src.hook(nil, nil)
 		time.Sleep(refreshAhead)
-		get(t, st.cache, "k", "k@1")
+		get(st.T, st.cache, "k", "k@1")
 	})
 	for name, target := range map[string]func(c *Cache[string, string]) Target{
 		"the key": func(c *Cache[string, string]) Target { return c.Target("k") },
 		"its tag": func(*Cache[string, string]) Target { return Tagged("t") },
 	} {
-		aging(t, "what is loaded before "+name+" is invalidated is not kept", Options{}, func(t *testing.T, st staleTest) {
+		aging(t, "what is loaded before "+name+" is invalidated is not kept", Options{}, func(st staleTest) {
 			other := st.server.redis()
 			st.src.hook(nil, func(string) { // the old value is in hand
 				st.src.hook(nil, nil)
 				st.src.change()
 				if err := other.Invalidate(context.Background(), target(st.cache)); err != nil {
-					t.Error(err)
+					st.Error(err)
 				}
 			})
-			get(t, st.cache, "k", "k@0")
+			get(st.T, st.cache, "k", "k@0")
 			synctest.Wait()
-			get(t, st.cache, "k", "k@2")
-			get(t, newCacheOf(t, other, oneTag, st.src, Options{}), "k", "k@2")
+			get(st.T, st.cache, "k", "k@2")
+			get(st.T, newCacheOf(st.T, other, oneTag, st.src, Options{}), "k", "k@2")
 			if n := st.cache.Stats(); n.Refused != 1 {
-				t.Errorf("counted %+v", n)
+				st.Errorf("counted %+v", n)
 			}
 		})
 	}
-	aging(t, "not without a slot", Options{MaxLoads: 1}, func(t *testing.T, st staleTest) {
+	aging(t, "not without a slot", Options{MaxLoads: 1}, func(st staleTest) {
 		hold := make(chan struct{})
 		st.src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
-		errs := ask(t, st.cache, "busy", 1)
-		get(t, st.cache, "k", "k@0")
+		errs := ask(st.T, st.cache, "busy", 1)
+		get(st.T, st.cache, "k", "k@0")
 		synctest.Wait()
 		close(hold)
 		if err := <-errs; err != nil {
-			t.Error(err)
+			st.Error(err)
 		}
 		synctest.Wait()
-		st.loads(t, 2)
+		st.loads(2)
 	})
-	aging(t, "not when Redis has a newer value already", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "not when Redis has a newer value already", Options{}, func(st staleTest) {
 		st.server.mu.Lock()
 		clear(st.server.readers) // the push about it is lost
 		st.server.mu.Unlock()
-		other := newCacheOf(t, st.server.redis(), oneTag, st.src, Options{TTL: staleTTL})
-		if _, err := other.GetWithin(t.Context(), "k", 0); err != nil {
-			t.Fatal(err)
+		other := newCacheOf(st.T, st.server.redis(), oneTag, st.src, Options{TTL: staleTTL})
+		if _, err := other.GetWithin(st.Context(), "k", 0); err != nil {
+			st.Fatal(err)
 		}
-		get(t, st.cache, "k", "k@0")
+		get(st.T, st.cache, "k", "k@0")
 		synctest.Wait()
-		st.loads(t, 2)
+		st.loads(2)
 	})
-	aging(t, "a key that the source has no more is absent", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "a key that the source has no more is absent", Options{}, func(st staleTest) {
 		st.src.hook(func(context.Context, string) error { return ErrNotFound }, nil)
-		get(t, st.cache, "k", "k@0")
+		get(st.T, st.cache, "k", "k@0")
 		synctest.Wait()
-		fails(t, st.cache, ErrNotFound)
-		st.loads(t, 2)
+		fails(st.T, st.cache, ErrNotFound)
+		st.loads(2)
 	})
-	aging(t, "without Redis there is none", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "without Redis there is none", Options{}, func(st staleTest) {
 		e := st.cache.local.get("k", st.redis.current.Load(), st.redis.clock.now())
 		setRemote(st.redis, nil, time.Second)
-		st.cache.refreshAhead(t.Context(), "k", e, st.redis.current.Load())
+		st.cache.refreshAhead(st.Context(), "k", e, st.redis.current.Load())
 		synctest.Wait()
-		if st.loads(t, 1); e.refreshed.Load() {
-			t.Error("a refresh was begun")
+		if st.loads(1); e.refreshed.Load() {
+			st.Error("a refresh was begun")
 		}
 	})
-	aging(t, "Close ends it and waits for it", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "Close ends it and waits for it", Options{}, func(st staleTest) {
 		ended := false
 		st.src.hook(func(ctx context.Context, _ string) error {
 			<-ctx.Done()
 			ended = true
 			return ctx.Err()
 		}, nil)
-		get(t, st.cache, "k", "k@0")
+		get(st.T, st.cache, "k", "k@0")
 		synctest.Wait()
 		st.cache.Close()
 		if !ended {
-			t.Error("Close returned before the load had ended")
+			st.Error("Close returned before the load had ended")
 		}
 	})
-	aging(t, "a loader that panics", Options{}, func(t *testing.T, st staleTest) {
+	aging(t, "a loader that panics", Options{}, func(st staleTest) {
 		st.src.hook(func(context.Context, string) error { panic("no") }, nil)
-		get(t, st.cache, "k", "k@0")
+		get(st.T, st.cache, "k", "k@0")
 		synctest.Wait()
-		get(t, st.cache, "k", "k@0")
+		get(st.T, st.cache, "k", "k@0")
 	})
 	t.Run("a codec that panics", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {

@@ -99,8 +99,8 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 // A hit in the local tier returns at once. Past it, Get blocks until the
 // flight for key has an answer or ctx ends, and in the latter case returns
 // ctx's error alone; the flight goes on for the others and for the cache.
-// Failures of Redis are never returned; those of the loader are, and for up to
-// a second after it has failed for key the same error again, without another
+// Failures of Redis are never returned; those of the loader are: when it goes
+// on failing for key, the same error again for up to a second, without another
 // load. It is [ErrOverloaded] when the loader has too much to do.
 //
 // With a [*StaleError], and no other, comes a value: see [Options.ServeStale].
@@ -126,9 +126,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // bound of MaxStale or more is Get.
 //
 // What is past the local tier is not shared with other callers, unless another
-// node has the fill lease and the bound is not 0. It never comes with a
-// [StaleError]; and with a bound of 0 the loader is asked even if it has failed
-// a moment ago.
+// node has the fill lease and the bound is not 0. No error of GetWithin is a
+// [StaleError], unless it is Get's; and with a bound of 0 the loader is asked
+// even if it has failed for key a moment ago.
 func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration) (V, error) {
 	maxStale := c.redis.opts.MaxStale
 	if bound >= maxStale {

@@ -10,8 +10,9 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// A damper remembers which keys could not be loaded a moment ago. Who asks for
-// such a key is given the error of that load, instead of another load, for
+// A damper remembers which keys could not be loaded. One failure may be chance,
+// and the next caller tries again. From the second on within maxDamping, who
+// asks for the key is given the error of that load, instead of another load, for
 // minDamping, and each time twice as long, up to maxDamping, while loads of the
 // key go on failing. It is looked at before a load, never on a hit, and is apart
 // from the local tier, where errors would evict values.
@@ -35,7 +36,7 @@ type failedLoad struct {
 	err   error
 	began epochs        // of the flight
 	until int64         // monotonic time
-	wait  time.Duration // before jitter
+	wait  time.Duration // before jitter; 0: it is the first
 }
 
 // epochs count the invalidations of a key and of its tag. Those whose hashes are
@@ -77,13 +78,13 @@ func (d *damper) invalidated(key string) { d.count(key).Add(1) }
 func (d *damper) failed(key string, err error, began epochs, now int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	wait := minDamping
+	this := failedLoad{err: err, began: began, until: now}
 	if last, ok := d.failures.Get(key); ok && now < after(last.until, maxDamping) {
-		wait = min(2*last.wait, maxDamping)
+		this.wait = min(max(2*last.wait, minDamping), maxDamping)
+		// Nodes whose loads failed together must not try again together.
+		this.until = after(now, this.wait/2+rand.N(this.wait/2))
 	}
-	// Nodes whose loads failed together must not try again together.
-	spread := wait/2 + rand.N(wait/2)
-	d.failures.Add(key, failedLoad{err: err, began: began, until: after(now, spread), wait: wait})
+	d.failures.Add(key, this)
 	d.failing.Store(int64(d.failures.Len()))
 }
 

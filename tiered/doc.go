@@ -13,6 +13,7 @@
 //	                value in plain JSON)
 //	 5 fill lease   SET NX of a random token: one node in the fleet loads, the
 //	                others wait for the push that its fill sends
+//	                (before it: a slot among the loads, see below)
 //	 6 loader       on a context of its own
 //	 7 fill         Redis takes the value only while the lease is in place,
 //	                the local tier only while the ticket is good
@@ -97,6 +98,8 @@
 //	12 a flight has no ticket that the tag can find   TestFlightWithoutTicket
 //	13 an entry outlives the lease of its session     TestLostPurge, TestRemnantIsSpread
 //	14 Redis was switched off, and on again           TestSwitchStorm, TestSwitchLeavesThePast
+//	15 a refresh overtakes an invalidation            TestRefreshAhead
+//	16 what was invalidated is served stale           TestNotStale
 //
 // # Tags
 //
@@ -117,6 +120,37 @@
 // same key all the same, so that whatever another program does there voids the
 // fill. They are the JSON null, followed by white space that spells them: a
 // program that meets one has nothing cached. (See plainForm.)
+//
+// # The loader's burden
+//
+// No more than [Options.MaxLoads] loads of a cache run at a time; the rest wait
+// in line, before they take the fill lease, so that a node which is behind keeps
+// no other from loading. When [Options.MaxQueuedLoads] wait, the next is told so
+// at once: [ErrOverloaded]. The bounds are each cache's own, so the loader of
+// one may ask another.
+//
+// A load that failed is tried again by the next caller. When that fails as well
+// it is not repeated for 50 to 100 milliseconds, and longer, up to a second,
+// while the key goes on failing: callers get its error. An
+// invalidation of the key or its tag ends that on every node, and a value that
+// appears in Redis is found. Each node damps by itself, so a key that cannot be
+// loaded costs no more than one load per node in that time, however many wait
+// for it. [ErrNotFound] is an answer, and [ErrOverloaded] is not remembered.
+//
+// # Past the TTL
+//
+// With [Options.ServeStale] a value whose TTL has ended stands in when the load
+// of a newer one fails, or takes longer than [Options.SoftTimeout]. It comes
+// with a [StaleError], so who does not know of this sees a failure, and a nil
+// error means what it always does. The entry stays in its place in the local
+// tier, and under the eye of its ticket; but for the TTL, what is served is what
+// a local hit could be (see stale.go). The nodes of a fleet serve what each of
+// them holds; nothing of this is in Redis.
+//
+// With [Options.RefreshAhead] the hits on a value that is near its end have one
+// node load it anew, behind the readers. It replaces what Redis held before the
+// load, and nothing else, so an invalidation in between wins; the push of the
+// new value ends the old entries.
 //
 // # Without Redis
 //
@@ -194,6 +228,9 @@
 //     time what Redis holds is loaded again.
 //   - A plain value that bears a tag and that another program wrote is found by
 //     the tag only once a node has read it.
+//   - Of a value whose TTL has ended a node hears only what invalidations say.
+//     What another program does to the key in Redis from then on does not keep
+//     it from being served with a StaleError.
 //   - Remaining life of a value read from Redis is counted with this node's
 //     wall clock from a time the writer's wrote down. Clocks that differ make
 //     it that much longer or shorter, up to one TTL; and after an overflow of

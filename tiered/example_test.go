@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"leadcache/tiered"
 )
@@ -46,4 +47,22 @@ func Example() {
 	// 12 <nil>
 	// true
 	// 15 <nil>
+}
+
+// With Options.ServeStale, a value that could not be renewed comes with an error
+// that says so.
+func ExampleStaleError() {
+	get := func() (string, error) { // a Cache's Get, while the database is away
+		return "bell: 12", &tiered.StaleError{Age: 7 * time.Minute, Err: errors.New("no connection")}
+	}
+	answer, err := get()
+	if stale, ok := errors.AsType[*tiered.StaleError](err); ok {
+		fmt.Printf("%s (as of %v ago)\n", answer, stale.Age)
+	} else if err != nil {
+		fmt.Println("no answer:", err)
+	}
+	fmt.Println(err)
+	// Output:
+	// bell: 12 (as of 7m0s ago)
+	// tiered: the value is 7m0s old: no connection
 }

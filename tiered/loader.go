@@ -9,7 +9,8 @@ import (
 //
 // It returns [ErrNotFound], possibly wrapped, when the source says that the
 // key does not exist; that answer is remembered as absent. Any other error is
-// handed to the callers who waited for the load and is not remembered.
+// handed to the callers who waited for the load, and for up to a second to those
+// who come after them (see damper).
 //
 // A Cache calls its Loader from several goroutines at once, for different
 // keys and, after an invalidation, for one key too. The context is not that

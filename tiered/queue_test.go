@@ -12,14 +12,17 @@ import (
 
 // A crowd is a loader whose loads wait to be let go, and that counts them.
 type crowd struct {
+	*testing.T
+	cache    *Cache[string, string]
 	src      source
 	now, top atomic.Int64
 	hold     chan struct{}
 	deaf     bool // it ignores its context
 }
 
-func newCrowd() *crowd {
-	l := &crowd{hold: make(chan struct{})}
+func newCrowd(t *testing.T) *crowd {
+	t.Helper()
+	l := &crowd{T: t, hold: make(chan struct{})}
 	l.src.hook(func(ctx context.Context, _ string) error {
 		l.top.Store(max(l.top.Load(), l.now.Add(1)))
 		defer l.now.Add(-1)
@@ -67,87 +70,88 @@ func TestMaxLoads(t *testing.T) {
 		"with Redis":    func(*testing.T) *Redis { return newFakeServer().redis() },
 		"without Redis": func(t *testing.T) *Redis { t.Helper(); return off(t) },
 	}
-	run := func(name string, o Options, test func(t *testing.T, c *Cache[string, string], l *crowd)) {
+	run := func(name string, o Options, test func(l *crowd)) {
 		for mode, redis := range modes {
 			t.Run(name+", "+mode, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					l := newCrowd()
-					test(t, newCache(t, redis(t), &l.src, o), l)
+					l := newCrowd(t)
+					l.cache = newCache(t, redis(t), &l.src, o)
+					test(l)
 				})
 			})
 		}
 	}
 	o := Options{MaxLoads: 3, MaxQueuedLoads: 4}
-	run("no more run, no more wait, and the rest is told at once", o, func(t *testing.T, c *Cache[string, string], l *crowd) {
+	run("no more run, no more wait, and the rest is told at once", o, func(l *crowd) {
 		began := time.Now()
-		errs := ask(t, c, "k", 3+4)
-		if n := count(ask(t, c, "more", 5), 5, ErrOverloaded); n != 5 || time.Since(began) != 0 {
-			t.Errorf("%d of 5 are told of the overload within %v, want all at once", n, time.Since(began))
+		errs := ask(l.T, l.cache, "k", 3+4)
+		if n := count(ask(l.T, l.cache, "more", 5), 5, ErrOverloaded); n != 5 || time.Since(began) != 0 {
+			l.Errorf("%d of 5 are told of the overload within %v, want all at once", n, time.Since(began))
 		}
 		if n := l.src.loads.Load(); n != 3 {
-			t.Errorf("%d loads run, want 3", n)
+			l.Errorf("%d loads run, want 3", n)
 		}
 		close(l.hold)
 		if n := count(errs, 7, nil); n != 7 || l.top.Load() != 3 {
-			t.Errorf("%d of 7 answered, %d loads at a time", n, l.top.Load())
+			l.Errorf("%d of 7 answered, %d loads at a time", n, l.top.Load())
 		}
-		if st := c.Stats(); st.Overloaded != 5 || st.Loads != 7 || st.LoadErrors != 0 || st.Damped != 0 {
-			t.Errorf("counted %+v", st)
+		if st := l.cache.Stats(); st.Overloaded != 5 || st.Loads != 7 || st.LoadErrors != 0 || st.Damped != 0 {
+			l.Errorf("counted %+v", st)
 		}
-		get(t, c, "more0", "more0@0") // an overload is not remembered
+		get(l.T, l.cache, "more0", "more0@0") // an overload is not remembered
 	})
 	o = Options{MaxLoads: 1, MaxQueuedLoads: 2, LoadTimeout: time.Second}
-	run("the wait in line ends with LoadTimeout", o, func(t *testing.T, c *Cache[string, string], l *crowd) {
+	run("the wait in line ends with LoadTimeout", o, func(l *crowd) {
 		l.deaf = true
 		began := time.Now()
-		errs := ask(t, c, "k", 3)
+		errs := ask(l.T, l.cache, "k", 3)
 		for range 3 {
 			err := <-errs
 			if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != time.Second {
-				t.Errorf("Get = %v after %v, want DeadlineExceeded after 1s", err, took)
+				l.Errorf("Get = %v after %v, want DeadlineExceeded after 1s", err, took)
 			}
 		}
-		if st := c.Stats(); st.Overloaded != 2 || st.Loads != 1 {
-			t.Errorf("counted %+v, want two that never began", st)
+		if st := l.cache.Stats(); st.Overloaded != 2 || st.Loads != 1 {
+			l.Errorf("counted %+v, want two that never began", st)
 		}
 		close(l.hold)
 	})
-	run("the wait in line counts towards LoadTimeout", o, func(t *testing.T, c *Cache[string, string], l *crowd) {
+	run("the wait in line counts towards LoadTimeout", o, func(l *crowd) {
 		began := time.Now()
-		errs := ask(t, c, "k", 1)
+		errs := ask(l.T, l.cache, "k", 1)
 		time.Sleep(400 * time.Millisecond)
-		second := ask(t, c, "second", 1)
-		<-errs // timed out; the second load begins
+		second := ask(l.T, l.cache, "second", 1)
+		count(errs, 1, nil) // timed out; the second load begins
 		if err := <-second; !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != 1400*time.Millisecond {
-			t.Errorf("Get = %v after %v, want DeadlineExceeded after 1.4s", err, time.Since(began))
+			l.Errorf("Get = %v after %v, want DeadlineExceeded after 1.4s", err, time.Since(began))
 		}
 		if n := l.src.loads.Load(); n != 2 {
-			t.Errorf("%d loads, want 2", n)
+			l.Errorf("%d loads, want 2", n)
 		}
 	})
-	run("a load that nobody waits for keeps its slot until the loader returns", o, func(t *testing.T, c *Cache[string, string], l *crowd) {
+	run("a load that nobody waits for keeps its slot until the loader returns", o, func(l *crowd) {
 		l.deaf = true
-		errs := ask(t, c, "k", 1)
+		errs := ask(l.T, l.cache, "k", 1)
 		if err := <-errs; !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("Get = %v, want DeadlineExceeded", err)
+			l.Fatalf("Get = %v, want DeadlineExceeded", err)
 		}
-		next := ask(t, c, "next", 1)
+		next := ask(l.T, l.cache, "next", 1)
 		if n := l.src.loads.Load(); n != 1 {
-			t.Errorf("%d loads while the first burdens the source, want 1", n)
+			l.Errorf("%d loads while the first burdens the source, want 1", n)
 		}
 		close(l.hold)
 		if err := <-next; err != nil {
-			t.Errorf("Get = %v, want an answer once the loader has returned", err)
+			l.Errorf("Get = %v, want an answer once the loader has returned", err)
 		}
 	})
-	run("Close ends the wait", o, func(t *testing.T, c *Cache[string, string], _ *crowd) {
-		errs := ask(t, c, "k", 3)
-		c.Close()
+	run("Close ends the wait", o, func(l *crowd) {
+		errs := ask(l.T, l.cache, "k", 3)
+		l.cache.Close()
 		if n := count(errs, 3, ErrClosed); n != 3 {
-			t.Errorf("%d of 3 got ErrClosed", n)
+			l.Errorf("%d of 3 got ErrClosed", n)
 		}
-		if st := c.Stats(); st.Overloaded != 0 {
-			t.Errorf("counted %+v", st)
+		if st := l.cache.Stats(); st.Overloaded != 0 {
+			l.Errorf("counted %+v", st)
 		}
 	})
 }
@@ -157,7 +161,7 @@ func TestMaxLoads(t *testing.T) {
 func TestQueueHoldsNoLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server, l := newFakeServer(), newCrowd()
+		server, l := newFakeServer(), newCrowd(t)
 		busy := newCache(t, server.redis(), &l.src, Options{MaxLoads: 1, WaitForFill: time.Second})
 		errs := ask(t, busy, "busy", 1)
 		queued := ask(t, busy, "k", 1) // for k0

@@ -28,6 +28,35 @@ func TestValidateRedisOptions(t *testing.T) {
 	}
 }
 
+func TestValidateOptions(t *testing.T) {
+	t.Parallel()
+	good := Options{TTL: time.Minute, ServeStale: time.Hour, SoftTimeout: time.Second, RefreshAhead: 50 * time.Second, MaxLoads: 1, MaxQueuedLoads: 1}
+	for _, o := range []Options{{}, good} {
+		if err := o.withDefaults().validate(); err != nil {
+			t.Errorf("validate(%+v) = %v, want nil", o, err)
+		}
+	}
+	for field, o := range map[string]Options{
+		"MaxLoads":       {MaxLoads: -1},
+		"MaxQueuedLoads": {MaxQueuedLoads: -1},
+		"SoftTimeout":    {SoftTimeout: time.Second}, // without ServeStale
+		"ServeStale":     {TTL: time.Minute, ServeStale: time.Minute},
+		"RefreshAhead":   {TTL: time.Minute, RefreshAhead: 54 * time.Second},
+		"PlainJSON":      {TTL: time.Minute, RefreshAhead: time.Second, PlainJSON: true},
+	} {
+		if err := o.withDefaults().validate(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("validate(%+v) = %v, does not name %s", o, err, field)
+		}
+	}
+	for field, o := range map[string]Options{
+		"ServeStale": {ServeStale: -1}, "SoftTimeout": {SoftTimeout: -1}, "RefreshAhead": {RefreshAhead: -1},
+	} {
+		if err := o.withDefaults().validate(); err == nil || !strings.Contains(err.Error(), field) {
+			t.Errorf("validate(%+v) = %v, does not name %s", o, err, field)
+		}
+	}
+}
+
 // Whatever is wrong with a URL, no error repeats a part of it.
 func FuzzRedisURL(f *testing.F) {
 	for _, before := range []string{

@@ -90,6 +90,7 @@ func TestCall(t *testing.T) {
 			"organization_id": orgID, "organization_name": orgName, "organization_phone": orgPhone,
 			"organization_location": "1 Main St", "organization_services": "sales, repairs",
 			"business_hours": "monday: 9 to 5",
+			"data_is_stale":  false,
 			"is_outbound":    false, "conversation_id": "conv_1", "call_sid": "CA1", "agent_id": "agent_1",
 		}
 		if greeting, _ := got["dynamic_greeting"].(string); !strings.Contains(greeting, "Ann") {
