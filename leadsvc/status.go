@@ -13,7 +13,7 @@ type CacheState string
 // The states of a cache. In all of them the answers are those of the database.
 const (
 	CacheWorking  CacheState = "working"
-	CacheDegraded CacheState = "degraded" // Redis is wanted and not connected: the database answers nearly all
+	CacheDegraded CacheState = "degraded" // Redis is wanted and of little use: the database answers nearly all
 	CacheOff      CacheState = "off"      // Redis is switched off: the database answers all
 )
 
@@ -22,12 +22,18 @@ type CacheStatus struct {
 	State CacheState `json:"state"`
 
 	Enabled       bool      `json:"enabled"`                 // Redis is switched on
-	Connected     bool      `json:"connected"`               // Redis answers
+	Connected     bool      `json:"connected"`               // there is a connection to Redis
 	Tracking      bool      `json:"tracking"`                // Redis pushes changes; without it only purges tell of them
 	DegradedSince time.Time `json:"degraded_since,omitzero"` // zero unless State is CacheDegraded
 
 	// LastError is the latest failure of Redis, however long ago; empty: none.
 	LastError string `json:"last_error,omitempty"`
+
+	Failures tiered.Failures `json:"failures"` // of Redis, by kind
+
+	// Lease is for how much longer this process may answer by itself without
+	// news from Redis; zero: not at all.
+	Lease time.Duration `json:"lease_ns"`
 
 	// RedisLatency is a moving average over the latest reads; zero: none yet.
 	RedisLatency time.Duration `json:"redis_latency_ns"`
@@ -52,6 +58,9 @@ type CacheUse struct {
 	Loads       uint64 `json:"loads"`        // questions to the database
 
 	LoadErrors  uint64 `json:"load_errors"`  // questions that the database did not answer
+	Overloaded  uint64 `json:"overloaded"`   // calls refused because too many questions waited
+	Damped      uint64 `json:"damped"`       // calls answered with the error of a moment ago
+	Stale       uint64 `json:"stale"`        // calls answered with a StaleError
 	RedisErrors uint64 `json:"redis_errors"` // calls that Redis did not answer
 	Undecodable uint64 `json:"undecodable"`  // values in Redis that made no sense, or were too large to be put there
 
@@ -65,17 +74,16 @@ type CacheUse struct {
 func (s *Service) CacheStatus() CacheStatus {
 	link := s.redis.Status()
 	st := CacheStatus{
-		State:                stateOf(link),
 		Enabled:              link.Enabled,
 		Connected:            link.Connected,
 		Tracking:             link.Tracking,
 		RedisLatency:         link.Latency,
+		Failures:             link.Failures,
+		Lease:                link.Lease,
 		PendingInvalidations: link.Pending,
 		Kinds:                make(map[string]CacheUse),
 	}
-	if st.State == CacheDegraded {
-		st.DegradedSince = link.Since
-	}
+	st.State, st.DegradedSince = stateOf(link)
 	if link.Err != nil {
 		st.LastError = link.Err.Error()
 	}
@@ -101,14 +109,18 @@ func (st CacheStatus) String() string {
 	return text
 }
 
-func stateOf(link tiered.RedisStatus) CacheState {
+// stateOf returns the state, and since when it is degraded. A connection that
+// Redis fails again and again is no better than none.
+func stateOf(link tiered.RedisStatus) (CacheState, time.Time) {
 	switch {
 	case !link.Enabled:
-		return CacheOff
+		return CacheOff, time.Time{}
 	case !link.Connected:
-		return CacheDegraded
+		return CacheDegraded, link.Since
+	case !link.OpenSince.IsZero():
+		return CacheDegraded, link.OpenSince
 	default:
-		return CacheWorking
+		return CacheWorking, time.Time{}
 	}
 }
 
@@ -121,6 +133,9 @@ func useOf(s tiered.Stats) CacheUse {
 		RedisMisses: s.Flights - min(s.RedisHits, s.Flights), // the counters are read one after another
 		Loads:       s.Loads,
 		LoadErrors:  s.LoadErrors,
+		Overloaded:  s.Overloaded,
+		Damped:      s.Damped,
+		Stale:       s.Stale,
 		RedisErrors: s.RedisErrors,
 		Undecodable: s.Undecodable,
 	}
@@ -134,6 +149,9 @@ func (u CacheUse) plus(o CacheUse) CacheUse {
 	u.RedisMisses += o.RedisMisses
 	u.Loads += o.Loads
 	u.LoadErrors += o.LoadErrors
+	u.Overloaded += o.Overloaded
+	u.Damped += o.Damped
+	u.Stale += o.Stale
 	u.RedisErrors += o.RedisErrors
 	u.Undecodable += o.Undecodable
 	return u

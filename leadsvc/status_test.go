@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -114,6 +115,27 @@ func TestCacheStatus(t *testing.T) {
 			t.Errorf("CacheStatus = %+v, want the latest failure and no more than that", st)
 		}
 	})
+
+	t.Run("degraded while Redis fails what it is asked", func(t *testing.T) {
+		t.Parallel()
+		server := servertest.Redis(t)
+		f := newFleet(t)
+		f.redisURL = server.URL()
+		n := f.node(t, leadsvc.Config{})
+		command("CONFIG", "SET", "maxmemory", "1")(t, server)
+		for i := range 100 {
+			find(t, n, fmt.Sprint(7780000000+i))
+		}
+		st := n.CacheStatus()
+		if st.State != leadsvc.CacheDegraded || !st.Connected || st.DegradedSince.IsZero() || st.Failures.Refusals == 0 || st.Lease == 0 {
+			t.Errorf("CacheStatus = %+v, want it to be degraded, and why", st)
+		}
+		command("CONFIG", "SET", "maxmemory", "0")(t, server)
+		servertest.Eventually(t, soon, func() bool {
+			find(t, n, fmt.Sprint(7790000000+rand.N(1_000_000)))
+			return n.CacheStatus().State == leadsvc.CacheWorking
+		}, "Redis to be used again")
+	})
 }
 
 // What operators read, as JSON.
@@ -127,9 +149,10 @@ func TestCacheStatusJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const failures = `{"timeouts":0,"broken":0,"refusals":0,"unexpected":0,"lost":0,"dials":0,"journalled":0}`
 	const zeros = `{"gets":1,"local_hits":0,"local_misses":1,"redis_hits":0,"redis_misses":1,"loads":1,` +
-		`"load_errors":0,"redis_errors":0,"undecodable":0,"local_hit_rate":0,"redis_hit_rate":0,"hit_rate":0}`
-	want := `{"state":"working","enabled":true,"connected":true,"tracking":false,"redis_latency_ns":60000,` +
+		`"load_errors":0,"overloaded":0,"damped":0,"stale":0,"redis_errors":0,"undecodable":0,"local_hit_rate":0,"redis_hit_rate":0,"hit_rate":0}`
+	want := `{"state":"working","enabled":true,"connected":true,"tracking":false,"failures":` + failures + `,"lease_ns":0,"redis_latency_ns":60000,` +
 		`"pending_invalidations":0,"total":` + zeros + `,"kinds":{"lead":` + zeros + `}}`
 	if string(text) != want {
 		t.Errorf("JSON %s, want %s", text, want)

@@ -20,7 +20,8 @@ import (
 type breaker struct {
 	circuit *gobreaker.TwoStepCircuitBreaker[struct{}]
 	redis   *Redis
-	changed atomic.Bool // since report last looked
+	changed atomic.Bool  // since report last looked
+	opened  atomic.Int64 // when it last ceased to be closed, in Unix nanoseconds; 0: it is closed
 }
 
 const (
@@ -50,8 +51,15 @@ func newBreaker(r *Redis) *breaker {
 			return answered >= breakerAsked && 2*n.TotalFailures >= answered
 		},
 		// It holds a lock meanwhile, so the log is written later.
-		OnStateChange: func(string, gobreaker.State, gobreaker.State) { b.changed.Store(true) },
-		IsExcluded:    func(err error) bool { return isUnasked(err) || errors.Is(err, context.Canceled) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			b.changed.Store(true)
+			if to == gobreaker.StateClosed {
+				b.opened.Store(0)
+			} else if from == gobreaker.StateClosed {
+				b.opened.Store(time.Now().UnixNano())
+			}
+		},
+		IsExcluded: func(err error) bool { return isUnasked(err) || errors.Is(err, context.Canceled) },
 	})
 	return b
 }
@@ -74,8 +82,13 @@ func (b *breaker) enter(ctx context.Context) (done func(error), err error) {
 	}, nil
 }
 
-// open reports whether any flight is kept from asking.
-func (b *breaker) open() bool { return b.circuit.State() != gobreaker.StateClosed }
+// openSince says since when flights are kept from asking; zero: they are not.
+func (b *breaker) openSince() time.Time {
+	if ns := b.opened.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+	return time.Time{}
+}
 
 // report logs a change of state.
 func (b *breaker) report(err error) {

@@ -44,7 +44,7 @@ func TestBreaker(t *testing.T) {
 			if !b.ask4test(times(10, errOOM)...) {
 				t.Error("it was open too early")
 			}
-			if b.ask4test(nil) || !b.open() {
+			if b.ask4test(nil) || b.openSince().IsZero() {
 				t.Error("it is not open")
 			}
 		})
@@ -54,7 +54,7 @@ func TestBreaker(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBreaker(off(t))
 			b.ask4test(times(11, nil)...)
-			if !b.ask4test(times(10, errOOM)...) || b.open() {
+			if !b.ask4test(times(10, errOOM)...) || !b.openSince().IsZero() {
 				t.Error("it is open")
 			}
 		})
@@ -65,7 +65,7 @@ func TestBreaker(t *testing.T) {
 			b := newBreaker(off(t))
 			b.ask4test(times(10, errBroken)...)
 			b.ask4test(times(10, context.DeadlineExceeded)...)
-			if !b.open() {
+			if b.openSince().IsZero() {
 				t.Error("it is not open")
 			}
 		})
@@ -90,7 +90,7 @@ func TestBreaker(t *testing.T) {
 			for _, done := range left {
 				done(context.DeadlineExceeded)
 			}
-			if b.open() {
+			if !b.openSince().IsZero() {
 				t.Error("it is open")
 			}
 		})
@@ -101,7 +101,7 @@ func TestBreaker(t *testing.T) {
 			b := newBreaker(off(t))
 			b.ask4test(times(19, errOOM)...)
 			time.Sleep(breakerWindow + breakerBucket)
-			if b.ask4test(errOOM); b.open() {
+			if b.ask4test(errOOM); !b.openSince().IsZero() {
 				t.Error("it is open for what is long past")
 			}
 		})
@@ -126,7 +126,7 @@ func TestBreaker(t *testing.T) {
 			for _, done := range probes {
 				done(nil)
 			}
-			if b.open() || !b.ask4test(nil) {
+			if !b.openSince().IsZero() || !b.ask4test(nil) {
 				t.Error("it is still open")
 			}
 		})
@@ -187,7 +187,7 @@ func TestRefusingServer(t *testing.T) {
 		get(t, c, fmt.Sprint(i), fmt.Sprint(i, "@0"))
 	}
 	st := r.Status()
-	if !st.Open || st.Failures.Refusals < breakerAsked || st.Failures.Refusals > keys/2 {
+	if st.OpenSince.IsZero() || st.Failures.Refusals < breakerAsked || st.Failures.Refusals > keys/2 {
 		t.Errorf("want an open breaker after some refusals: %+v", st)
 	}
 	if err := c.Invalidate(t.Context(), "0"); err != nil {
@@ -198,7 +198,7 @@ func TestRefusingServer(t *testing.T) {
 	servertest.Eventually(t, 10*time.Second, func() bool {
 		n++
 		get(t, c, fmt.Sprint(n), fmt.Sprint(n, "@0"))
-		return !r.Status().Open
+		return r.Status().OpenSince.IsZero()
 	}, "the breaker to close")
 }
 
@@ -216,7 +216,7 @@ func TestFullServer(t *testing.T) {
 	for i := range keys {
 		get(t, c, fmt.Sprint(i), fmt.Sprint(i, "@0"))
 	}
-	if st := r.Status(); !st.Open || !st.Connected || st.Failures.Refusals > keys/2 {
+	if st := r.Status(); st.OpenSince.IsZero() || !st.Connected || st.Failures.Refusals > keys/2 {
 		t.Errorf("want an open breaker after some refusals: %+v", st)
 	}
 	if err := c.Invalidate(t.Context(), "0"); err != nil {

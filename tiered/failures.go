@@ -10,13 +10,13 @@ import (
 
 // Failures counts what went wrong with Redis since [Dial], by kind.
 type Failures struct {
-	Timeouts   uint64 // commands that got no reply in time
-	Broken     uint64 // commands whose connection was lost, or whose reply was none
-	Refusals   uint64 // commands that Redis refused: OOM, READONLY, NOPERM, LOADING and the like
-	Unexpected uint64 // replies that no server gives to that command
-	Lost       uint64 // connections that were lost or given up
-	Dials      uint64 // attempts to connect that failed
-	Journalled uint64 // invalidated keys and tags that went to the journal, each time one did
+	Timeouts   uint64 `json:"timeouts"`   // commands that got no reply in time
+	Broken     uint64 `json:"broken"`     // commands whose connection was lost, or whose reply was none
+	Refusals   uint64 `json:"refusals"`   // commands that Redis refused: OOM, READONLY, NOPERM, LOADING and the like
+	Unexpected uint64 `json:"unexpected"` // replies that no server gives to that command
+	Lost       uint64 `json:"lost"`       // connections that were lost or given up
+	Dials      uint64 `json:"dials"`      // attempts to connect that failed
+	Journalled uint64 `json:"journalled"` // invalidated keys and tags that went to the journal, each time one did
 }
 
 // A failure is a kind of them.

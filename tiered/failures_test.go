@@ -60,7 +60,7 @@ func (s *stage) cli(t *testing.T, args ...string) {
 // well reports whether all nodes use Redis, and owe it nothing.
 func (s *stage) well() bool {
 	for _, r := range s.redis {
-		if st := r.Status(); !st.Connected || st.Late || st.Open || st.Pending > 0 || st.Lease == 0 {
+		if st := r.Status(); !st.Connected || st.Late || !st.OpenSince.IsZero() || st.Pending > 0 || st.Lease == 0 {
 			return false
 		}
 	}

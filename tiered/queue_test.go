@@ -225,7 +225,7 @@ func TestCloseBeforeTheLoad(t *testing.T) {
 		c := newCache(t, r, src, Options{}) // whose clean-up counts the slots
 		g.afterRead = func(string) {
 			go c.Close()
-			<-c.ctx.Done()
+			time.Sleep(time.Millisecond) // in the bubble: until it waits for this flight
 		}
 		intercept(r, g)
 		if _, err := c.Get(t.Context(), "k"); !errors.Is(err, ErrClosed) || src.loads.Load() != 0 {

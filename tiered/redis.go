@@ -208,7 +208,7 @@ type RedisStatus struct {
 	Pending   int           // invalidations that Redis has not acknowledged
 	Lease     time.Duration // how much longer the local tiers may be served without news from Redis; 0: not at all
 	Late      bool          // Redis has left a command without a reply: nobody waits for it until it answers
-	Open      bool          // the circuit breaker is open: too many commands have failed, few reads ask Redis
+	OpenSince time.Time     // since when the circuit breaker is open: too many commands have failed, few reads ask Redis; zero: it is closed
 	Failures  Failures      // since Dial
 	Err       error         // the latest failure of a connection or a command; it stays when all is well again
 }
@@ -222,7 +222,7 @@ func (r *Redis) Status() RedisStatus {
 	st.Sessions = s.id
 	st.Lease = time.Duration(max(0, s.freshUntil.Load()-r.clock.now()))
 	if l, ok := s.remote.(*link); ok {
-		st.Late, st.Open = l.late.now(), l.breaker.open()
+		st.Late, st.OpenSince = l.late.now(), l.breaker.openSince()
 	}
 	st.Failures = r.failures.snapshot()
 	st.Pending = int(r.journal.count.Load())
