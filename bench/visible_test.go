@@ -23,8 +23,8 @@ func BenchmarkVisible(b *testing.B) {
 	change, message := newChange(b), newMessage(b)
 	var invalidate, publish delays
 	for b.Loop() {
-		invalidate.add(change.send, change.seen(b))
-		publish.add(message.send, message.seen(b))
+		invalidate.add(change.send, change.seen())
+		publish.add(message.send, message.seen())
 	}
 	invalidate.report(b, "invalidate")
 	publish.report(b, "publish")
@@ -39,6 +39,7 @@ type change struct {
 }
 
 func newChange(b *testing.B) *change {
+	b.Helper()
 	c := &change{b: b}
 	load := tiered.LoaderFunc[string, int64](func(context.Context, string) (int64, error) { return c.version.Load(), nil })
 	prefix := servertest.Prefix(b, servertest.RedisURL(b))
@@ -55,13 +56,13 @@ func (c *change) send() {
 
 // seen puts the value into the reader's local tier, and returns a question:
 // has it changed?
-func (c *change) seen(b *testing.B) func() bool {
-	old, err := c.reader.Get(b.Context(), "k")
+func (c *change) seen() func() bool {
+	old, err := c.reader.Get(c.b.Context(), "k")
 	if err != nil {
-		b.Fatal(err)
+		c.b.Fatal(err)
 	}
 	return func() bool {
-		v, err := c.reader.Get(b.Context(), "k")
+		v, err := c.reader.Get(c.b.Context(), "k")
 		return v != old || err != nil
 	}
 }
@@ -75,6 +76,7 @@ type message struct {
 }
 
 func newMessage(b *testing.B) *message {
+	b.Helper()
 	option, err := rueidis.ParseURL(servertest.RedisURL(b))
 	if err != nil {
 		b.Fatal("the Redis URL does not parse")
@@ -104,7 +106,7 @@ func (m *message) send() {
 	}
 }
 
-func (m *message) seen(*testing.B) func() bool {
+func (m *message) seen() func() bool {
 	old := m.arrived.Load()
 	return func() bool { return m.arrived.Load() != old }
 }
