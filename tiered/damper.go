@@ -40,7 +40,8 @@ type failedLoad struct {
 }
 
 // epochs count the invalidations of a key and of its tag. Those whose hashes are
-// the same share a count, which costs a load too many now and then.
+// the same share a count, which costs a load too many now and then: the more,
+// the more invalidations there are in the fleet.
 type epochs struct{ key, tag uint64 }
 
 func (c *Cache[K, V]) epochs(at place) epochs {
@@ -72,14 +73,14 @@ func (d *damper) count(key string) *atomic.Uint64 {
 
 func (d *damper) invalidated(key string) { d.count(key).Add(1) }
 
-// failed notes that a load failed in a flight that began then. If the key was
-// invalidated while it ran, later callers are owed a load of their own, and
-// check sees that.
-func (d *damper) failed(key string, err error, began epochs, now int64) {
+// failed notes that a load failed, which had begun at the monotonic time
+// loading, in a flight that began then. If the key was invalidated while it ran,
+// later callers are owed a load of their own, and check sees that.
+func (d *damper) failed(key string, err error, began epochs, loading, now int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	this := failedLoad{err: err, began: began, until: now}
-	if last, ok := d.failures.Get(key); ok && now < after(last.until, maxDamping) {
+	if last, ok := d.failures.Get(key); ok && loading < after(last.until, maxDamping) {
 		this.wait = min(max(2*last.wait, minDamping), maxDamping)
 		// Nodes whose loads failed together must not try again together.
 		this.until = after(now, this.wait/2+rand.N(this.wait/2))

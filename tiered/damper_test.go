@@ -72,6 +72,19 @@ func TestDamping(t *testing.T) {
 		}
 		st.loads(n + 2) // after a pause it begins anew
 	})
+	t.Run("loads that take long to fail are damped too", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			src := new(source)
+			src.hook(func(context.Context, string) error { time.Sleep(5 * maxDamping); return errSource }, nil)
+			c := newCache(t, newFakeServer().redis(), src, Options{})
+			for range 20 {
+				fails(t, c, errSource)
+			}
+			if n := src.loads.Load(); n != 2 {
+				t.Errorf("%d loads, want 2", n)
+			}
+		})
+	})
 	damped(t, "a load that succeeds ends it", func(st staleTest) {
 		time.Sleep(minDamping)
 		st.src.hook(nil, nil)
@@ -146,7 +159,7 @@ func TestDamping(t *testing.T) {
 		t.Parallel()
 		d := newDamper()
 		for i := range 3 * dampedKeys {
-			d.failed(fmt.Sprint(i), errSource, epochs{}, 1)
+			d.failed(fmt.Sprint(i), errSource, epochs{}, 1, 1)
 		}
 		if n := d.failing.Load(); n != dampedKeys || d.failures.Len() != dampedKeys {
 			t.Errorf("%d keys (%d) are remembered, want %d", d.failures.Len(), n, dampedKeys)

@@ -52,38 +52,63 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 	pending := true
 	defer func() {
 		if pending { // the codec panicked
-			f.dropLease(ctx, lease)
+			f.dropHeld(ctx, lease)
 		}
 	}()
 	began, written := c.redis.clock.now(), time.Now()
 	out := f.load(ctx)
-	ttl := c.ttl(out)
-	fr, ok := f.encode(out, frame{written: written, ttl: ttl})
-	left := ttl - time.Duration(c.redis.clock.now()-began)
+	fr, ok := f.encode(out, frame{written: written, ttl: c.ttl(out)})
 	pending = false
-	if !ok || left < time.Millisecond {
-		if f.dropLease(ctx, lease) {
-			f.keepLoaded(out, began)
-		}
+	f.fill(ctx, lease, out, fr, ok, began)
+	return out
+}
+
+// loadOver asks the loader while Redis keeps the value that it holds, for the
+// others, and puts the answer in its place. A load that fails leaves it there.
+// An invalidation meanwhile has removed it, and then neither tier keeps what may
+// be older.
+func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
+	if _, err := f.admit(ctx); err != nil {
+		return outcome[V]{err: err}
+	}
+	began, written := f.cache.redis.clock.now(), time.Now()
+	out := f.load(ctx)
+	if out.failed() {
 		return out
 	}
+	fr, ok := f.encode(out, frame{written: written, ttl: f.cache.ttl(out)})
+	f.fill(ctx, held, out, fr, ok, began)
+	return out
+}
+
+// fill puts the outcome of a load that began then into both tiers, as fr, if
+// Redis still holds what it held: the lease, or an older value. If it cannot be
+// kept there (storable is false), what is held is dropped.
+func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], fr frame, storable bool, began int64) {
+	c := f.cache
+	left := fr.ttl - time.Duration(c.redis.clock.now()-began)
+	if !storable || left < time.Millisecond {
+		if f.dropHeld(ctx, held) {
+			f.keepLoaded(out, began)
+		}
+		return
+	}
 	c.tickets.expectEcho(f.ticket)
-	ok, err := f.session.remote.swap(ctx, f.at, lease, f.form().encode(fr), left)
+	ok, err := f.session.remote.swap(ctx, f.at, held, f.form().encode(fr), left)
 	switch {
 	case err != nil:
 		f.noteFailure(err)
-		if f.dropLease(ctx, lease) {
+		if f.dropHeld(ctx, held) {
 			f.keepLoaded(out, began)
 		}
 	case !ok:
 		c.counters.refused.Add(1)
-		if f.at.tag != "" { // the lease may be there all the same, without its tag
-			f.dropLease(ctx, lease)
+		if f.at.tag != "" { // it may be there all the same, without its tag
+			f.dropHeld(ctx, held)
 		}
 	default:
-		f.keep(out, after(began, ttl), ttl)
+		f.keep(out, after(began, fr.ttl), fr.ttl)
 	}
-	return out
 }
 
 // encode completes fr to hold an outcome, if that can be kept in Redis.
@@ -103,17 +128,18 @@ func (f *flight[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 	return fr, true
 }
 
-// dropLease lets other nodes load at once, even if ctx has ended. It reports
-// whether the outcome may be kept here: not if the lease was gone already. If
-// Redis cannot be reached, the lease ends by itself after LoadTimeout.
+// dropHeld drops what is held in place of an outcome, so that other nodes load
+// at once, even if ctx has ended. It reports whether the outcome may be kept
+// here: not if that was gone already. If Redis cannot be reached, a lease ends
+// by itself after LoadTimeout.
 //
 // A flight waits for a silent Redis once: by now the line is late, this is
-// refused, and the lease is given back behind the flight's back.
-func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) bool {
+// refused, and what is held is given back behind the flight's back.
+func (f *flight[K, V]) dropHeld(ctx context.Context, held []byte) bool {
 	f.cache.tickets.expectEcho(f.ticket)
-	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.at, lease)
+	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.at, held)
 	if errors.Is(err, errLate) {
-		f.giveBack(ctx, lease)
+		f.giveBack(ctx, held)
 	}
 	if err != nil {
 		f.noteFailure(err)
@@ -122,10 +148,10 @@ func (f *flight[K, V]) dropLease(ctx context.Context, lease []byte) bool {
 	return dropped
 }
 
-// giveBack drops a lease that may be in Redis. Nobody waits for that but Close.
-func (f *flight[K, V]) giveBack(ctx context.Context, lease []byte) {
+// giveBack drops what may be held in Redis. Nobody waits for that but Close.
+func (f *flight[K, V]) giveBack(ctx context.Context, held []byte) {
 	rem := f.session.remote
-	f.cache.work.Go(func() { _ = rem.giveBack(context.WithoutCancel(ctx), f.at, lease) })
+	f.cache.work.Go(func() { _ = rem.giveBack(context.WithoutCancel(ctx), f.at, held) })
 }
 
 // keep stores an outcome in the local tier until the monotonic time expires,
@@ -174,6 +200,7 @@ func (c *Cache[K, V]) ttl(out outcome[V]) time.Duration {
 func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	c := f.cache
 	c.counters.loads.Add(1)
+	began := c.redis.clock.now()
 	ctx, cancel := context.WithDeadline(ctx, f.loadBy)
 	defer cancel()
 	done := make(chan outcome[V], 1)
@@ -199,11 +226,17 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	case errors.Is(out.err, ErrNotFound):
 		out = outcome[V]{source: SourceLoader, err: ErrNotFound}
 	case out.err != nil:
+		if s, ok := errors.AsType[*StaleError](out.err); ok {
+			out.err = s.Err // another cache's: its value is none of this one's
+		}
 		c.counters.loadErrors.Add(1)
 		out = outcome[V]{source: SourceLoader, err: fmt.Errorf("tiered: load %s: %w", c.keys.Name, out.err)}
-		c.damper.failed(f.at.key, out.err, f.began, c.redis.clock.now())
+		if !errors.Is(out.err, ErrOverloaded) { // of a cache that the loader asks
+			c.damper.failed(f.at.key, out.err, f.began, began, c.redis.clock.now())
+		}
 		return out
 	}
+	c.tickets.outdate(f.at.key)
 	c.damper.succeeded(f.at.key)
 	return out
 }

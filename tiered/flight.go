@@ -117,7 +117,11 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			return f.redisFailed(ctx, err)
 		}
 		switch got, verdict := f.form().decode(held, left); {
-		case held == nil, f.reload:
+		case held == nil:
+		case f.reload:
+			if verdict == readable && got.kind != kindLease && !f.at.plain {
+				return f.loadOver(ctx, held)
+			}
 		case verdict == readable && got.leaseOf(c.redis.node) && (f.exact || !c.leases.has(held, f.session)):
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.

@@ -40,13 +40,14 @@ type Options struct {
 	// recently used are evicted first. Default 10,000.
 	LocalEntries int
 
-	// LoadTimeout ends the context of a load, and the wait for its turn, which
-	// counts towards it. Default 10 seconds.
+	// LoadTimeout ends the context of a load. It also bounds the wait for its
+	// turn, before that. Default 10 seconds.
 	LoadTimeout time.Duration
 
 	// MaxLoads bounds how many loads run at a time, those included whose
-	// loader goes on after LoadTimeout. A loader that asks its own cache for
-	// other keys holds its slot meanwhile. Default 64.
+	// loader goes on after LoadTimeout. A loader must not ask its own cache for
+	// other keys: so many of them at a time would wait for each other until
+	// LoadTimeout ends it. Default 64.
 	MaxLoads int
 
 	// MaxQueuedLoads bounds how many more wait for their turn; beyond it Get

@@ -42,9 +42,9 @@ func (q *loadQueue) leave() { q.slots.Release(1) }
 
 // admit gets f what it needs before it may load: a slot, and no failure of a
 // moment ago. It comes before the fill lease, for a node whose loads wait in
-// line must not keep the others from loading. From here on the time of the load
-// is counted; after a wait in line what Redis said may have changed, which the
-// lease will find out. queued reports whether there was such a wait.
+// line must not keep the others from loading. After a wait in line what Redis
+// said may have changed, which the lease will find out. queued reports whether
+// there was such a wait.
 func (f *flight[K, V]) admit(ctx context.Context) (queued bool, err error) {
 	c := f.cache
 	if f.slot {
@@ -69,6 +69,10 @@ func (f *flight[K, V]) admit(ctx context.Context) (queued bool, err error) {
 		return true, err
 	}
 	f.slot = true
+	// The whole time, however long the wait was: were loads to begin with too
+	// little of it, they would all be cut off, and the source would work for
+	// nothing (TestMaxLoads).
+	f.loadBy = time.Now().Add(c.opts.LoadTimeout)
 	return true, nil
 }
 

@@ -61,13 +61,14 @@ func (t *tickets[V]) endedLocked(e *entry[V]) bool {
 
 // restoreLocked ends the ticket e, and puts its former in its place.
 func (t *tickets[V]) restoreLocked(sh *ticketShard[V], e *entry[V]) {
-	former := e.former
-	e.former = nil
-	t.voidLocked(sh, e.at.key)
-	if former != nil {
-		sh.entries[e.at.key] = former
-		t.tags.add(former.at)
+	if e.former == nil {
+		t.voidLocked(sh, e.at.key)
+		return
 	}
+	// Its key stays in the index of tags: an invalidation must find it all the
+	// time (TestTagWhileTicketChanges).
+	sh.entries[e.at.key], e.former = e.former, nil
+	e.wakeLocked()
 }
 
 // push handles a push for key that is no echo. It ends a ticket, and an entry
@@ -182,7 +183,7 @@ func (c *Cache[K, V]) instead(f *flight[K, V], out outcome[V]) (_ outcome[V], ok
 
 // staleEnds makes e one that may be served stale: a value that Redis holds too,
 // until the monotonic time ends, and whose TTL is ttl. It returns when the
-// entry itself is to end: a thousandth earlier, for Redis counts with another
+// entry itself is to end: a thousandth earlier, a second at most, for Redis counts with another
 // clock, in milliseconds, and its push must not come before (see tickets.push).
 func (c *Cache[K, V]) staleEnds(e *entry[V], ends int64, ttl time.Duration) int64 {
 	now := c.redis.clock.now()
@@ -191,5 +192,20 @@ func (c *Cache[K, V]) staleEnds(e *entry[V], ends int64, ttl time.Duration) int6
 		return ends
 	}
 	e.staleUntil = until
-	return ends - (ends-now)/1024 - int64(time.Millisecond)
+	return ends - min((ends-now)/1024, int64(time.Second)) - int64(time.Millisecond)
+}
+
+// outdate ends what could be served stale of key: a load has answered. Whatever
+// becomes of its answer, nothing older is served from now on.
+func (t *tickets[V]) outdate(key string) {
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	switch e := sh.entries[key]; {
+	case e == nil:
+	case e.expires.Load() == 0:
+		e.dropFormerLocked()
+	case e.staleUntil > 0 && t.endedLocked(e):
+		t.voidLocked(sh, key)
+	}
 }

@@ -238,23 +238,6 @@ func TestNotStale(t *testing.T) {
 	})
 }
 
-// TestFailedReloadEndsTheEntry: a reload puts its lease in place of the value,
-// and gives it up when it fails. What this node holds is not in Redis then, and
-// no program that writes there would reach it.
-func TestFailedReloadEndsTheEntry(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		src := new(source)
-		c := newCache(t, newFakeServer().redis(), src, Options{TTL: staleTTL, ServeStale: serveStale})
-		get(t, c, "k", "k@0")
-		src.hook(func(context.Context, string) error { return errSource }, nil)
-		if _, err := c.GetWithin(t.Context(), "k", 0); !errors.Is(err, errSource) {
-			t.Errorf("GetWithin = %v, want the loader's error", err)
-		}
-		fails(t, c, errSource)
-	})
-}
-
 // TestFormerAddedLate: an entry that was carried as a former, and is put into
 // the local tier only when a newer one has taken its place.
 func TestFormerAddedLate(t *testing.T) {

@@ -96,9 +96,9 @@ func (t *tickets[V]) open(at place, s *session) *entry[V] {
 	if old := sh.entries[at.key]; old != nil {
 		t.inheritLocked(e, old)
 		e.voided, old.voided = old.voided, nil
-		t.tags.remove(old.at)
+	} else {
+		t.tags.add(at) // else it is there: an invalidation must find what e carries all the time
 	}
-	t.tags.add(at)
 	sh.entries[at.key] = e
 	return e
 }
