@@ -86,7 +86,7 @@ func (f *flight[K, V]) replace(ctx context.Context) bool {
 	if out.failed() {
 		return false
 	}
-	ttl := c.ttl(out)
+	ttl := f.ttl(out)
 	fr, ok := f.encode(out, frame{written: written, ttl: ttl})
 	rest := ttl - time.Duration(c.redis.clock.now()-began)
 	if !ok || rest < time.Millisecond {

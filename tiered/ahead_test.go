@@ -294,22 +294,22 @@ func age(t *testing.T, c *Cache[string, string], by time.Duration) {
 // one of this node.
 func TestLeaseOfThisNode(t *testing.T) {
 	t.Parallel()
-	for name, second := range map[string]func(c *Cache[string, string]) error{
-		"in a later session, whose connection may be another": func(c *Cache[string, string]) error {
-			setRemote(c.redis, c.redis.current.Load().remote, forever)
+	for name, second := range map[string]func(c *Cache[string, string], server *fakeServer) error{
+		"on another connection": func(c *Cache[string, string], server *fakeServer) error {
+			setRemote(c.redis, server.redis().current.Load().remote, forever)
 			_, err := c.Get(context.Background(), "k")
 			return err
 		},
-		"for a caller who wants nothing from before": func(c *Cache[string, string]) error {
+		"for a caller who wants nothing from before": func(c *Cache[string, string], _ *fakeServer) error {
 			_, err := c.GetWithin(context.Background(), "k", time.Millisecond)
 			return err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				src, hold := new(source), make(chan struct{})
+				src, hold, server := new(source), make(chan struct{}), newFakeServer()
 				src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
-				c := newCache(t, newFakeServer().redis(), src, Options{WaitForFill: time.Minute})
+				c := newCache(t, server.redis(), src, Options{WaitForFill: time.Minute})
 				first := make(chan error, 1)
 				go func() {
 					_, err := c.Get(context.Background(), "k")
@@ -317,7 +317,7 @@ func TestLeaseOfThisNode(t *testing.T) {
 				}()
 				synctest.Wait()
 				then := make(chan error, 1)
-				go func() { then <- second(c) }()
+				go func() { then <- second(c, server) }()
 				synctest.Wait()
 				close(hold)
 				if err := errors.Join(<-first, <-then); err != nil {

@@ -154,7 +154,7 @@ func (l *link) invalidate(ctx context.Context, keys []string) error {
 func (l *link) deliver(ctx context.Context, keys []string) error {
 	ctx, cancel := bounded(ctx, max(pingTimeout, l.redis.opts.Timeout))
 	defer cancel()
-	return l.announce(ctx, l.queue, keys)
+	return l.announce(ctx, nil, keys)
 }
 
 func (l *link) announce(ctx context.Context, enter func(context.Context) error, keys []string) error {

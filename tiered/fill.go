@@ -40,7 +40,7 @@ func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
 func (f *flight[K, V]) keepLoaded(out outcome[V], began int64) {
 	bound := min(f.session.keepFor, f.cache.redis.opts.MaxStale)
 	f.ticket.alone = true
-	f.keep(out, after(began, min(f.cache.ttl(out), bound)), forever)
+	f.keep(out, after(began, min(f.ttl(out), bound)), forever)
 }
 
 // loadAndFill asks the loader and stores what it says in both tiers. Redis
@@ -57,7 +57,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 	}()
 	began, written := c.redis.clock.now(), time.Now()
 	out := f.load(ctx)
-	fr, ok := f.encode(out, frame{written: written, ttl: c.ttl(out)})
+	fr, ok := f.encode(out, frame{written: written, ttl: f.ttl(out)})
 	pending = false
 	f.fill(ctx, lease, out, fr, ok, began)
 	return out
@@ -76,7 +76,7 @@ func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
 	if out.failed() {
 		return out
 	}
-	fr, ok := f.encode(out, frame{written: written, ttl: f.cache.ttl(out)})
+	fr, ok := f.encode(out, frame{written: written, ttl: f.ttl(out)})
 	f.fill(ctx, held, out, fr, ok, began)
 	return out
 }
@@ -187,11 +187,15 @@ func (out outcome[V]) failed() bool {
 }
 
 // ttl returns how long an outcome may live, from the beginning of its load.
-func (c *Cache[K, V]) ttl(out outcome[V]) time.Duration {
+func (f *flight[K, V]) ttl(out outcome[V]) time.Duration {
+	ttl := f.cache.opts.TTL
 	if out.err != nil {
-		return jittered(c.opts.AbsentTTL)
+		ttl = f.cache.opts.AbsentTTL
 	}
-	return jittered(c.opts.TTL)
+	if f.at.plain { // when it was written is told from how long it has left: see plainForm
+		return jitteredBy(f.at.key, ttl)
+	}
+	return jittered(ttl)
 }
 
 // load calls the loader on a goroutine of its own: one that ignores its

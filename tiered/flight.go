@@ -184,7 +184,11 @@ func (f *flight[K, V]) release() {
 // form returns how values of this cache are written in this session.
 func (f *flight[K, V]) form() form {
 	if f.at.plain {
-		return plainForm{ttl: f.cache.opts.TTL, absentTTL: f.cache.opts.AbsentTTL, tagged: f.at.tag != ""}
+		return plainForm{
+			ttl:       jitteredBy(f.at.key, f.cache.opts.TTL),
+			absentTTL: jitteredBy(f.at.key, f.cache.opts.AbsentTTL),
+			tagged:    f.at.tag != "",
+		}
 	}
 	return framer{life: f.session.life, fingerprint: f.cache.fingerprint}
 }
@@ -286,7 +290,8 @@ func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool
 func (f *flight[K, V]) read(ctx context.Context) (held []byte, left time.Duration, err error) {
 	if f.unheard > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = bounded(ctx, f.cache.redis.opts.Timeout-f.unheard)
+		// That the line is late it cannot tell in less than the whole timeout.
+		ctx, cancel = context.WithTimeout(ctx, f.cache.redis.opts.Timeout-f.unheard)
 		defer cancel()
 	}
 	return f.session.remote.read(ctx, f.at)

@@ -67,14 +67,17 @@ func (l *link) heartbeat(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			late := time.AfterFunc(l.redis.opts.Timeout, l.overdue)
-			err := l.beat(ctx)
-			late.Stop()
-			// That it arrived, the tick itself will tell.
-			if isReply(err) || errors.Is(err, errDeaf) {
-				l.redis.failed(discreet(err), linkGivenUp)
-				l.line.hangUp()
-			}
+		case <-l.hurry:
+		}
+		late := time.AfterFunc(l.redis.opts.Timeout, l.overdue)
+		err := l.beat(ctx)
+		late.Stop()
+		switch { // that it arrived, the tick itself will tell
+		case isReply(err), errors.Is(err, errDeaf):
+			l.redis.failed(discreet(err), linkGivenUp)
+			l.line.hangUp()
+		case errors.Is(err, context.DeadlineExceeded): // MaxStale is less than Timeout
+			l.overdue()
 		}
 	}
 }

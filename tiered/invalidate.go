@@ -85,6 +85,9 @@ func (r *Redis) forget(keys []string) {
 // announce deletes keys in Redis and tells the other nodes. What Redis does
 // not acknowledge goes to the journal.
 func (r *Redis) announce(ctx context.Context, keys []string) error {
+	if r.ctx.Err() != nil {
+		return ErrClosed
+	}
 	if !r.power.used.Load() {
 		return nil // there is nobody to tell: see switchOn
 	}

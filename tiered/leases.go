@@ -13,16 +13,16 @@ import "sync"
 // (TestOneLoadAfterExpiry).
 type leases struct {
 	mu   sync.Mutex
-	held map[string]uint64 // → the id of the session
+	held map[string]remote // → the connection through which it was placed
 }
 
 func (l *leases) add(lease []byte, s *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held == nil {
-		l.held = make(map[string]uint64)
+		l.held = make(map[string]remote)
 	}
-	l.held[string(lease)] = s.id
+	l.held[string(lease)] = s.remote
 }
 
 func (l *leases) remove(lease []byte) {
@@ -36,6 +36,6 @@ func (l *leases) remove(lease []byte) {
 func (l *leases) has(lease []byte, s *session) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	id, ok := l.held[string(lease)]
-	return ok && id == s.id
+	at, ok := l.held[string(lease)]
+	return ok && at == s.remote
 }

@@ -27,11 +27,16 @@ import (
 var claimScript = newScript(`
 local life = redis.call('HGET', KEYS[1], 'life')
 local good = life and string.sub(life, 1, #ARGV[1]) == ARGV[1]
-for i = 3, #ARGV do good = good and life ~= ARGV[i] end
+for i = 4, #ARGV do good = good and life ~= ARGV[i] end
 if good then return life end
 redis.call('HDEL', KEYS[1], 'life') -- see tickScript
 redis.call('HSET', KEYS[1], 'life', ARGV[2])
+redis.call('PUBLISH', ARGV[3], '` + newLife + `')
 return ARGV[2]`)
+
+// newLife is published in place of a purge by who begins a life. Until the others
+// know, they and the nodes in the new one replace each other's values.
+const newLife = "life"
 
 // claim finds out in which life of the server this link is.
 func (l *link) claim(ctx context.Context) error {
@@ -40,10 +45,11 @@ func (l *link) claim(ctx context.Context) error {
 		return err
 	}
 	lives, next := &l.redis.lives, server+newToken()
+	lives.unsettled = true
 	if lives.anew {
 		server = next // no life begins like that
 	}
-	args := append([]string{server, next}, lives.left...)
+	args := append([]string{server, next, l.channel()}, lives.left...)
 	l.claimed, err = l.client.Do(ctx, l.client.B().Eval().Script(claimScript.body).Numkeys(1).Key(l.redis.stateKey()).
 		Arg(args...).Build()).ToString()
 	l.life = lifeOf(l.claimed)
@@ -58,8 +64,7 @@ func (l *link) identity(ctx context.Context) (string, error) {
 	for _, field := range []struct{ section, name string }{{"server", "run_id"}, {"replication", "master_replid"}} {
 		info, err := l.client.Do(ctx, l.client.B().Info().Section(field.section).Build()).ToString()
 		if isReply(err) {
-			l.redis.opts.Logger.Warn("tiered: Redis refuses INFO; values of a former server cannot be told apart",
-				"err", discreet(err))
+			l.redis.warn("tiered: Redis refuses INFO; values of a former server cannot be told apart", discreet(err))
 			return "", nil
 		}
 		if err != nil {
@@ -73,9 +78,10 @@ func (l *link) identity(ctx context.Context) (string, error) {
 // lives are those that a node was in. Only supervise uses them, and SetEnabled
 // while supervise does not run.
 type lives struct {
-	latest string   // of the latest link that was used; empty: none yet, or left
-	left   []string // before that, the latest last
-	anew   bool     // whatever life the next link finds, it begins another
+	latest    string   // of the latest link that was used; empty: none yet, or left
+	left      []string // before that, the latest last
+	unsettled bool     // a life may have been claimed that is neither latest nor left
+	anew      bool     // whatever life the next link finds, it begins another
 }
 
 // maxLives bounds the lives that a node remembers to have left.
@@ -86,7 +92,7 @@ func (v *lives) settleIn(life string) {
 	if v.latest != life {
 		v.leave()
 	}
-	v.latest = life
+	v.latest, v.unsettled = life, false
 }
 
 // leave makes this node never go back to the life that it is in.

@@ -26,7 +26,8 @@ type link struct {
 	breaker *breaker // between flights and the commands that they wait for
 	late    lateness
 
-	closed chan struct{} // nobody gets a reply any more
+	hurry  chan struct{} // tells heartbeat not to wait for the next beat
+	closed chan struct{} // closed when nobody gets a reply any more
 
 	slots     chan struct{} // holds one for each command that has no reply yet
 	abandoned atomic.Int64  // of those: nobody waits for the reply any more
@@ -38,7 +39,7 @@ type link struct {
 func (r *Redis) connect() (*link, error) {
 	l := &link{
 		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(), closed: make(chan struct{}),
-		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1),
+		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
 	stop := context.AfterFunc(r.power.on, l.line.hangUp) // rueidis would finish its handshake first
 	defer stop()
@@ -67,8 +68,7 @@ func (l *link) greet() error {
 		if !isReply(err) && !errors.Is(err, errOldProtocol) {
 			return fmt.Errorf("tracking: %w", err)
 		}
-		l.redis.opts.Logger.Warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh",
-			"err", discreet(err))
+		l.redis.warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh", discreet(err))
 	}
 	if err := l.claim(ctx); err != nil {
 		return fmt.Errorf("state: %w", err)
@@ -153,6 +153,13 @@ func (l *link) onMessage(m rueidis.PubSubMessage) {
 // onPurge handles a purge. One that cannot be read might name any key, and so
 // might one that was lost.
 func (l *link) onPurge(message string) {
+	if message == newLife { // the next tick tells which
+		select {
+		case l.hurry <- struct{}{}:
+		default:
+		}
+		return
+	}
 	p, err := decodePurge(message)
 	if err == nil && !l.pulse.follows(p.number) {
 		err = errGap

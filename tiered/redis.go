@@ -32,7 +32,8 @@ type RedisOptions struct {
 
 	// Timeout bounds the wait for Redis in each step of a read, and in an
 	// invalidation. When it ends a wait, nobody else waits until Redis answers
-	// in time again: choose it well above a round trip. Default 50 milliseconds.
+	// in time again: choose it well above two round trips, as a read that comes
+	// after a wait for another node has half of it. Default 50 milliseconds.
 	Timeout time.Duration
 
 	// MaxStale bounds how long a value may be served from the local tier

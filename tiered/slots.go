@@ -64,8 +64,13 @@ func (l *link) release(ctx context.Context, err error) {
 }
 
 // send sends commands and waits for their replies until ctx ends; before that,
-// enter, which is reserve or queue, finds room for them.
+// enter, which is reserve or queue, finds room for them. Those of the journal,
+// one after another, need none (nil): supervise sends them, and were it to wait
+// for room, nobody would revive the line and make some.
 func (l *link) send(ctx context.Context, enter func(context.Context) error, commands ...rueidis.Completed) []rueidis.RedisResult {
+	if enter == nil {
+		return l.client.DoMulti(ctx, commands...)
+	}
 	if err := enter(ctx); err != nil {
 		return slices.Repeat([]rueidis.RedisResult{rueidis.NewErrorResult(err)}, len(commands))
 	}

@@ -118,6 +118,13 @@ func (r *Redis) settle(l *link) error {
 	}()
 	var refused error
 	for some := range slices.Chunk(keys, batchKeys) {
+		select {
+		case <-l.stalled: // watch is busy here
+			if err := l.revive(r.power.on); err != nil {
+				return err
+			}
+		default:
+		}
 		err := r.deliver(l, some, mark)
 		if err == nil {
 			delivered += len(some)
@@ -177,14 +184,13 @@ func (r *Redis) connected(l *link) {
 	if !enabled {
 		return
 	}
-	r.opts.Logger.Info("tiered: connected to Redis", "tracking", l.tracked)
+	r.limited(r.opts.Logger.Info, "tiered: connected to Redis", "tracking", l.tracked)
 }
 
 func (r *Redis) disconnected(err error) {
 	r.mu.Lock()
 	was := r.status.Connected
 	r.countLoss(was)
-	first := was || r.status.Err == nil
 	r.status.Connected, r.status.Tracking = false, false
 	if was {
 		r.status.Since = time.Now()
@@ -194,8 +200,8 @@ func (r *Redis) disconnected(err error) {
 		r.status.Err = err
 	}
 	r.mu.Unlock()
-	if first && r.power.on.Err() == nil {
-		r.opts.Logger.Warn("tiered: no connection to Redis; asking the loaders until it is back", "err", err)
+	if r.power.on.Err() == nil {
+		r.warn("tiered: no connection to Redis; asking the loaders until it is back", err)
 	}
 }
 

@@ -48,48 +48,57 @@ type power struct {
 // error is that of [RedisOptions.Validate], if there is no URL or it is wrong,
 // or [ErrClosed] after [Redis.Close].
 func (r *Redis) SetEnabled(on bool) error {
+	turned, err := r.turn(on)
+	if turned {
+		r.opts.Logger.Info("tiered: Redis is switched", "on", on) // under no lock: who knows what a Logger does
+	}
+	return err
+}
+
+// turn is SetEnabled, and reports whether it was not so already.
+func (r *Redis) turn(on bool) (bool, error) {
 	r.power.mu.Lock()
 	defer r.power.mu.Unlock()
 	switch {
 	case r.ctx.Err() != nil:
-		return ErrClosed
+		return false, ErrClosed
 	case on == r.Status().Enabled:
-		return nil
+		return false, nil
 	case on:
-		return r.switchOn()
+		err := r.switchOn()
+		return err == nil, err
 	default:
 		r.switchOff()
-		return nil
+		return true, nil
 	}
 }
 
-// switchOn is SetEnabled(true). power.mu is held, and supervise does not run.
+// switchOn is turn(true). power.mu is held, and supervise does not run.
 func (r *Redis) switchOn() error {
 	if r.client == nil {
 		if err := r.makeClient(); err != nil {
 			return err
 		}
 	}
+	r.power.used.Store(true) // before doubt: what is invalidated after that is recorded
 	// What was invalidated before the first time is in no journal. So whatever
 	// life is found then, what was written in it may be from before that.
-	if r.lives.none() {
+	if r.lives.none() || r.lives.unsettled {
 		r.lives.anew = true
 		r.power.doubt.Store(time.Now().UnixMilli())
 	}
 	r.lives.leave()
 	r.switched(true, r.opts.MaxStale)
-	r.opts.Logger.Info("tiered: Redis is switched on")
 	r.start()
 	return nil
 }
 
-// switchOff is SetEnabled(false). power.mu is held.
+// switchOff is turn(false). power.mu is held.
 func (r *Redis) switchOff() {
 	r.power.doubt.Store(time.Now().UnixMilli())
 	r.switched(false, 0)
 	r.power.stop() // not before its session is over, as in supervise
 	<-r.power.done
-	r.opts.Logger.Info("tiered: Redis is switched off")
 }
 
 // switched begins a session without Redis that serves nothing from before it.

@@ -158,7 +158,7 @@ func TestClosedByOthers(t *testing.T) {
 	c := newCache(t, r, src, Options{})
 	r.Close()
 	get(t, c, "k", "k@0")
-	if err := c.Invalidate(t.Context(), "k"); err != nil && !errors.Is(err, ErrPending) {
+	if err := c.Invalidate(t.Context(), "k"); !errors.Is(err, ErrClosed) {
 		t.Errorf("Invalidate = %v", err)
 	}
 }
