@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"leadcache/tiered"
@@ -80,7 +81,7 @@ func (c Config) staleAfter(ttl time.Duration) time.Duration {
 	if c.ServeStale == 0 {
 		return 0
 	}
-	return ttl + c.ServeStale
+	return ttl + min(c.ServeStale, math.MaxInt64-ttl)
 }
 
 func (c *caches) closeAll() error {

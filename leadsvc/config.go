@@ -43,7 +43,9 @@ type Config struct {
 
 	// ServeStale is for how long after its TTL what is remembered may be served
 	// when the database does not answer: with a [*StaleError], which comes
-	// beside the value. Writes never use it. Default 0: never.
+	// beside the value. Writes never use it. It takes a Redis that works: without
+	// one, and with another than before, nothing is served stale. Default 0:
+	// never.
 	ServeStale time.Duration
 
 	// LocalEntries bounds how many entries of each kind this process keeps: so

@@ -44,10 +44,12 @@
 //
 // Failures of Postgres are returned and never remembered; they are never
 // [ErrNotFound]. While it is out, what is remembered is served until it expires,
-// and all else is [ErrUnavailable] within five seconds: pg.Options.Timeout, and
+// and after that, with a [*StaleError], for [Config.ServeStale]; all other reads
+// are [ErrUnavailable] within five seconds: pg.Options.Timeout, and
 // up to two before that while another node asks for the same. (Several
 // statements of one method, the database growing slow between them, take
-// longer.) A write that was not sent invalidates nothing; one that was, and was not
+// longer.) Writes are too, but where more wait than there are slots, some wait
+// for those before them, and after ten seconds are [ErrOverloaded]. One that was not sent invalidates nothing; one that was, and was not
 // answered, is invalidated as if it had been made.
 //
 // # Not promised

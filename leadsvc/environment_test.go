@@ -68,7 +68,8 @@ func TestEnvironment(t *testing.T) {
 			variables("REDIS_ENABLED", "1", "REDIS_KEY_PREFIX", "staging:", "LEAD_KEY_PREFIX", "bici:lead:",
 				"DEFAULT_ORGANIZATION_ID", otherOrg, "LEAD_TTL", "1m", "ORGANIZATION_TTL", "1h30m", "NOT_FOUND_TTL", "10ms",
 				"CONTEXT_TTL", "1s", "CONVERSATIONS_TTL", "2s", "SUMMARIES_TTL", "3s", "SESSION_TTL", "4s", "GREETING_TTL", "5s",
-				"LOCAL_ENTRIES", "1", "REDIS_PLAIN_JSON", "true", "DATABASE_TIMEOUT", "2s"),
+				"LOCAL_ENTRIES", "1", "REDIS_PLAIN_JSON", "true", "DATABASE_TIMEOUT", "2s",
+				"SERVE_STALE", "15m"),
 			leadsvc.Settings{
 				Redis:    tiered.RedisOptions{URL: "redis://cache:6379", Prefix: "staging:"},
 				Database: pg.Options{URL: "postgres://db/leads", Timeout: 2 * time.Second},
@@ -77,6 +78,7 @@ func TestEnvironment(t *testing.T) {
 					OrganizationTTL: 90 * time.Minute, NotFoundTTL: 10 * time.Millisecond, LocalEntries: 1,
 					ContextTTL: time.Second, ConversationsTTL: 2 * time.Second, SummariesTTL: 3 * time.Second,
 					SessionTTL: 4 * time.Second, GreetingTTL: 5 * time.Second, PlainJSON: true,
+					ServeStale: 15 * time.Minute,
 				},
 			},
 		},
@@ -112,6 +114,7 @@ func TestEnvironmentNamesWhatIsWrong(t *testing.T) {
 		"LEAD_TTL":         {"s3cret", "0", "-1m", "5", "9ms", "5 m"},
 		"ORGANIZATION_TTL": {"s3cret", "0s"},
 		"NOT_FOUND_TTL":    {"s3cret", "0s"},
+		"SERVE_STALE":      {"s3cret", "-1s", "15"},
 		"LOCAL_ENTRIES":    {"s3cret", "0", "-1", "1e3", "99999999999999999999"},
 	}
 	all := variables()

@@ -20,7 +20,8 @@ var (
 	// says which. A change may have been made all the same.
 	ErrUnavailable = pg.ErrUnavailable
 
-	// ErrOverloaded is returned when too many wait for the database already.
+	// ErrOverloaded is returned when too many wait for the database already:
+	// nothing was changed.
 	ErrOverloaded = tiered.ErrOverloaded
 
 	// ErrUnknownOrganization is returned when a lead is to belong to an

@@ -1,6 +1,10 @@
 package leadsvc
 
-import "leadcache/tiered"
+import (
+	"context"
+
+	"leadcache/tiered"
+)
 
 // OneLine is what becomes of a text that somebody wrote.
 var OneLine = oneLine
@@ -23,6 +27,15 @@ func TurnNames(s *Service) int {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	return len(ts.byName)
+}
+
+// Write carries out do as a write of a lead that somebody waits for until ctx
+// ends, and returns what that one is told, and when do has returned or will
+// never be called.
+func Write(ctx context.Context, do func()) (over <-chan struct{}, err error) {
+	w := start(ctx, newWriter(1), "lead", func(context.Context) (struct{}, error) { do(); return struct{}{}, nil })
+	_, err = w.wait(ctx)
+	return w.done, err
 }
 
 // Codec is what turns values into JSON and back.

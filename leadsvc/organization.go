@@ -21,7 +21,11 @@ import (
 // It is [ErrNoDefaultOrganization] if the default one does not exist. That,
 // and a failure of the database, is not remembered.
 func (s *Service) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
-	return s.organizations.Get(ctx, organizationKey(number))
+	org, err := s.organizations.Get(ctx, organizationKey(number))
+	if stale, ok := errors.AsType[*StaleError](err); ok && errors.Is(err, ErrNoDefaultOrganization) {
+		return Organization{}, stale.Err // the database did answer
+	}
+	return org, err
 }
 
 // organizationKey returns what a number is remembered under.

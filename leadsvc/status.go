@@ -10,7 +10,8 @@ import (
 // CacheState says in a word whether the cache is working.
 type CacheState string
 
-// The states of a cache. In all of them the answers are those of the database.
+// The states of a cache. In all of them the answers are those of the database,
+// but for those that come with a [*StaleError].
 const (
 	CacheWorking  CacheState = "working"
 	CacheDegraded CacheState = "degraded" // Redis is wanted and of little use: the database answers nearly all

@@ -5,8 +5,7 @@ import (
 	"sync"
 )
 
-// turns let one write of each lead pass at a time, in the order in which they
-// came. (The database would let one change of a row pass at a time too, but
+// turns let one write of each lead pass at a time. (The database would let one change of a row pass at a time too, but
 // each that waits there has a slot and a connection. A lock_timeout would free
 // them only after that, and would fail writes that have time to wait.)
 type turns struct {
@@ -43,7 +42,7 @@ func (ts *turns) leave(name string, t *turn) {
 // enter waits until it is the lead's turn, then for a slot, until wanted ends or
 // both have taken writeTimeout. The caller calls leave after the write.
 func (w *writer) enter(wanted context.Context, lead string) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(wanted, writeTimeout)
+	ctx, cancel := context.WithTimeoutCause(wanted, writeTimeout, errNoTurn)
 	defer cancel()
 	t := w.turns.join(lead)
 	if err := w.take(ctx, t.taken); err != nil {

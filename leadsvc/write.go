@@ -2,10 +2,10 @@ package leadsvc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"leadcache/tiered"
@@ -75,10 +75,11 @@ func (w *writer) close() {
 
 // A write is one change of the database and the invalidation after it.
 type write[T any] struct {
-	begun atomic.Bool
-	done  chan struct{} // closed after value and err are set
-	value T
-	err   error
+	wanted context.Context // until it is begun
+	begun  chan struct{}
+	done   chan struct{} // closed after value and err are set
+	value  T
+	err    error
 }
 
 // start carries out do, on a goroutine of its own and with a context that does
@@ -87,7 +88,7 @@ type write[T any] struct {
 // waits for it until wanted ends. If that is before there is room for it, do is
 // not called.
 func start[T any](wanted context.Context, by *writer, lead string, do func(context.Context) (T, error)) *write[T] {
-	w := &write[T]{done: make(chan struct{})}
+	w := &write[T]{wanted: wanted, begun: make(chan struct{}), done: make(chan struct{})}
 	if !by.begin() {
 		w.err = ErrClosed
 		close(w.done)
@@ -96,23 +97,23 @@ func start[T any](wanted context.Context, by *writer, lead string, do func(conte
 	go func() {
 		defer by.work.Done()
 		defer close(w.done)
-		w.run(wanted, by, lead, do)
+		w.run(by, lead, do)
 	}()
 	return w
 }
 
-func (w *write[T]) run(wanted context.Context, by *writer, lead string, do func(context.Context) (T, error)) {
-	leave, err := by.enter(wanted, lead)
+func (w *write[T]) run(by *writer, lead string, do func(context.Context) (T, error)) {
+	leave, err := by.enter(w.wanted, lead)
 	if err != nil {
 		w.err = err
 		return
 	}
 	defer leave()
-	w.begun.Store(true)
+	close(w.begun)
 
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(wanted), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.wanted), writeTimeout)
 	defer cancel()
-	defer context.AfterFunc(wanted, func() { time.AfterFunc(abandonedTimeout, cancel) })()
+	defer context.AfterFunc(w.wanted, func() { time.AfterFunc(abandonedTimeout, cancel) })()
 	defer func() { // one bad row must not end the process
 		if p := recover(); p != nil {
 			w.err = fmt.Errorf("leadsvc: a write panicked: %w", &tiered.PanicError{Value: p, Stack: debug.Stack()})
@@ -122,7 +123,8 @@ func (w *write[T]) run(wanted context.Context, by *writer, lead string, do func(
 }
 
 // wait returns the outcome, or the error of ctx if that ends before. Then the
-// error says whether the write had begun.
+// error says whether the write had begun; if it is wanted no longer, it begins
+// at that moment or never.
 func (w *write[T]) wait(ctx context.Context) (T, error) {
 	select {
 	case <-w.done:
@@ -130,14 +132,32 @@ func (w *write[T]) wait(ctx context.Context) (T, error) {
 	case <-ctx.Done():
 	}
 	var none T
-	if !w.begun.Load() {
+	if w.wanted.Err() != nil {
+		select {
+		case <-w.begun:
+			return none, ctx.Err()
+		case <-w.done:
+			return w.value, w.err
+		}
+	}
+	select {
+	case <-w.begun:
+		return none, ctx.Err()
+	default: // others want it still
 		return none, notBegun(ctx)
 	}
-	return none, ctx.Err()
 }
 
+// errNoTurn ends the wait for a turn and a slot. It is none of the errors of a
+// context: those are about the caller's.
+var errNoTurn = fmt.Errorf("no turn in %v: %w", writeTimeout, ErrOverloaded)
+
 func notBegun(ctx context.Context) error {
-	return fmt.Errorf("leadsvc: not written, other writes are in progress: %w", ctx.Err())
+	err := ctx.Err()
+	if errors.Is(context.Cause(ctx), errNoTurn) {
+		err = errNoTurn
+	}
+	return fmt.Errorf("leadsvc: not written, other writes are in progress: %w", err)
 }
 
 // finished says whether the outcome is there.

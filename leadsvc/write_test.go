@@ -138,6 +138,22 @@ func TestWriteForNobodyIsNotBegun(t *testing.T) {
 	}
 }
 
+// Who is told that nothing was written can rely on it, also when the turn comes
+// at that moment.
+func TestNotWrittenIsNotWritten(t *testing.T) {
+	t.Parallel()
+	for end := time.Now().Add(500 * time.Millisecond); time.Now().Before(end); { // the first few would do
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		written := false
+		over, err := leadsvc.Write(ctx, func() { written = true })
+		<-over
+		if written && err != nil && strings.Contains(err.Error(), "not written") {
+			t.Fatalf("a write was made, and its caller told: %v", err)
+		}
+	}
+}
+
 // What waits for its turn when the service closes is not written.
 func TestCloseEndsTheWaitForATurn(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ var (
 	// ErrOverloaded is returned by [Cache.Get], at once, when a load would have
 	// to wait and [Options.MaxQueuedLoads] do so already, and when a load has
 	// waited for all of [Options.LoadTimeout]. It is not remembered.
-	ErrOverloaded = errors.New("tiered: too many loads wait for the loader")
+	ErrOverloaded = errors.New("tiered: too many wait for their turn")
 
 	// ErrLoading is the cause of a [StaleError] when the load of a newer value
 	// takes longer than [Options.SoftTimeout]. It goes on.

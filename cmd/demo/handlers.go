@@ -116,6 +116,9 @@ func (n *node) respond(w http.ResponseWriter, v any, err error) {
 		return
 	}
 	status, text := n.explain(err)
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
 	writeJSON(w, status, map[string]string{"error": text})
 }
 
@@ -135,6 +138,10 @@ func (n *node) explain(err error) (status int, text string) {
 		return http.StatusUnprocessableEntity, "a field has a value that is not allowed"
 	case errors.Is(err, leadsvc.ErrConflict):
 		return http.StatusConflict, "another lead has that phone number"
+	case errors.Is(err, leadsvc.ErrUnavailable), errors.Is(err, leadsvc.ErrOverloaded), errors.Is(err, leadsvc.ErrClosed),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		n.warn("request not answered, the database does not answer in time", "err", err)
+		return http.StatusServiceUnavailable, "not available, try again"
 	default:
 		n.warn("request not answered", "err", err)
 		return http.StatusInternalServerError, "something failed here"

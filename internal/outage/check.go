@@ -77,7 +77,7 @@ func (p promise) check(all []Figures) Check {
 	c := Check{Promise: p.text, Verdict: Kept, Worst: "not tried"}
 	size := -1.0
 	for _, f := range all {
-		if !slices.Contains(p.states, f.state) || p.busy != nothing && f.repeated {
+		if !slices.Contains(p.states, f.state) || p.busy != nothing && f.repeated && f.busy >= tooBusy {
 			continue
 		}
 		v, found := p.verdict(f)

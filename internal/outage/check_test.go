@@ -55,6 +55,7 @@ func TestChecks(t *testing.T) {
 		{"a herd when Redis is back", restarted, func(f *Figures) { f.first = 6094 }, FallsShort},
 		{"a herd later", killed, func(f *Figures) { f.later = 3094 }, FallsShort},
 		{"a long wait, repeated", killed, func(f *Figures) { f.once, f.busy, f.repeated = tooLong, tooBusy, true }, Kept},
+		{"a long wait in a quiet phase, repeated", killed, func(f *Figures) { f.once, f.repeated = tooLong, true }, FallsShort},
 		{"a herd, repeated", killed, func(f *Figures) { f.later, f.busy, f.repeated = 3094, 1, true }, FallsShort},
 		{"an error, repeated", killed, func(f *Figures) { f.errors, f.busy, f.repeated = 1, 1, true }, FallsShort},
 		{"a slow return", restarted, func(f *Figures) { f.recovery = time.Second + 1 }, FallsShort},

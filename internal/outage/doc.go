@@ -28,7 +28,9 @@
 // says nothing: the fault is repeated, up to twice, and if that does not help
 // the verdict is that there is none.
 //
-// Those reads are also the readers' rest, after 512 others. Without any the
+// Those reads are also the readers' rest, after 512 others or 20 milliseconds.
+// (Where reads are slow, 512 take so long that hardly anyone would read without
+// Redis, and what the machine does would pass for a wait.) Without any rest the
 // Go scheduler would look at the network every 10 milliseconds only: it prefers
 // whoever can run. Full speed is what 64 such readers make of the processors.
 //

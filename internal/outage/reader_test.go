@@ -62,7 +62,7 @@ func TestReaderNotesWaits(t *testing.T) {
 	const long = 20 * ms
 	ctx, cancel := context.WithCancel(t.Context())
 	r := newReader(t, long, until(cancel, func(context.Context, int) (int64, error) { return 1, nil }))
-	r.burst(ctx)
+	r.burst(ctx, time.Hour)
 	if len(r.waits.all()) == 0 {
 		t.Error("no waits, want those beside the loads")
 	}
@@ -85,7 +85,7 @@ func TestReaderDeductsLoads(t *testing.T) {
 		hold(context.WithoutCancel(ctx), long)
 		return 1, nil
 	}))
-	r.burst(ctx)
+	r.burst(ctx, time.Hour)
 	for _, w := range r.waits.all() { // there are none but on a busy machine
 		if w.took > w.read.length()-long {
 			t.Errorf("a wait of %v in a read of %v, want the load of %v deducted", w.took, w.read.length(), long)
@@ -116,7 +116,7 @@ func TestReaderCounts(t *testing.T) {
 			if test.latest != nil {
 				r.writes.latest[0].Store(test.latest)
 			}
-			r.burst(ctx)
+			r.burst(ctx, time.Hour)
 			if r.errors.Load() != test.errors || r.old.Load() != test.old {
 				t.Errorf("%d errors and %d old answers, want %d and %d", r.errors.Load(), r.old.Load(), test.errors, test.old)
 			}

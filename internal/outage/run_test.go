@@ -54,6 +54,27 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRunNeverBack: also a phase that is shorter than Redis may take shows that
+// it was not used again.
+func TestRunNeverBack(t *testing.T) {
+	t.Parallel()
+	c := small
+	c.Phase = 2 * c.MaxStale
+	result, err := runRounds(t.Context(), c, []round{{
+		{"killed", away, does(func(s *stage) { s.redis.Kill() })},
+		{"left alone", back, does(func(*stage) {})},
+	}})
+	skipIfMissing(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range result.Checks() {
+		if strings.Contains(c.Promise, "used again") && c.Verdict == Kept {
+			t.Errorf("%s: %s: %v, want that it is not", c.Promise, c.Worst, c.Verdict)
+		}
+	}
+}
+
 // TestRunEnds: whoever has enough does not wait for the phases to pass.
 func TestRunEnds(t *testing.T) {
 	t.Parallel()

@@ -43,6 +43,8 @@ type writer struct {
 	clock  clock
 	writes *writes
 	errors atomic.Uint64
+
+	pending map[*node]map[int]int64 // versions whose invalidation waits in a node's journal, by key
 }
 
 // run writes until ctx ends. An error is one of the database.
@@ -51,6 +53,7 @@ func (w *writer) run(ctx context.Context) error {
 		if err := w.write(ctx); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("change a row: %w", err)
 		}
+		w.delivered()
 	}
 	return nil
 }
@@ -65,8 +68,32 @@ func (w *writer) write(ctx context.Context) error {
 	switch err := n.cache.Invalidate(ctx, key); {
 	case err == nil:
 		w.writes.latest[key].Store(&write{version, w.clock.now()})
+	case errors.Is(err, tiered.ErrPending):
+		if w.pending == nil {
+			w.pending = make(map[*node]map[int]int64)
+		}
+		if w.pending[n] == nil {
+			w.pending[n] = make(map[int]int64)
+		}
+		w.pending[n][key] = version
 	case !errors.Is(err, tiered.ErrPending) && ctx.Err() == nil:
 		w.errors.Add(1)
 	}
 	return nil
+}
+
+// delivered notes what the nodes have delivered late: nothing is pending there
+// any more.
+func (w *writer) delivered() {
+	for n, keys := range w.pending {
+		if n.redis.Status().Pending > 0 {
+			continue
+		}
+		for key, version := range keys {
+			if last := w.writes.latest[key].Load(); last == nil || last.version < version {
+				w.writes.latest[key].Store(&write{version, w.clock.now()})
+			}
+		}
+		delete(w.pending, n)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -97,9 +96,10 @@ func (h *Handler) variables(ctx context.Context, c call) (variables, error) {
 	customer, ours := c.numbers()
 	customer = numberOf(customer)
 	organization, lead, err := h.findLead(ctx, customer, numberOf(ours))
-	if errors.Is(err, leadsvc.ErrInvalidPhone) || errors.Is(err, leadsvc.ErrInvalid) {
-		// Anonymous, restricted, too long for the table: a stranger.
-		return variablesOf(c, organization), nil
+	if isStranger(err) {
+		v := variablesOf(c, organization)
+		v.DataIsStale = isStale(err)
+		return v, nil
 	}
 	if err != nil && !isStale(err) {
 		return variables{}, err
@@ -116,28 +116,38 @@ func (h *Handler) variables(ctx context.Context, c call) (variables, error) {
 func (h *Handler) personalize(ctx context.Context, v *variables) {
 	ctx, cancel := context.WithTimeout(ctx, h.opts.ContextTimeout)
 	defer cancel()
-	var lookups sync.WaitGroup
-	lookups.Go(func() { v.ConversationContext = h.conversationContext(ctx, v.LeadID) })
+	var (
+		lookups              sync.WaitGroup
+		oldContext, oldWords bool
+	)
+	lookups.Go(func() { v.ConversationContext, oldContext = h.conversationContext(ctx, v.LeadID) })
 	if !v.IsOutbound {
-		lookups.Go(func() { v.DynamicGreeting = cmp.Or(h.greeting(ctx, v.LeadID), v.DynamicGreeting) })
+		lookups.Go(func() {
+			var greeting string
+			greeting, oldWords = h.greeting(ctx, v.LeadID)
+			v.DynamicGreeting = cmp.Or(greeting, v.DynamicGreeting)
+		})
 	}
 	lookups.Wait()
+	v.DataIsStale = v.DataIsStale || oldContext || oldWords
 }
 
-func (h *Handler) conversationContext(ctx context.Context, leadID string) string {
+func (h *Handler) conversationContext(ctx context.Context, leadID string) (text string, stale bool) {
 	known, err := try(func() (leadsvc.ConversationContext, error) {
 		return h.opts.Service.ConversationContext(ctx, leadID)
 	})
-	if err != nil && !isStale(err) {
+	stale = isStale(err)
+	if err != nil && !stale {
 		h.warnings.warn("inbound: a call begins without context", err)
 	}
-	return known.Text
+	return known.Text, stale
 }
 
-func (h *Handler) greeting(ctx context.Context, leadID string) string {
+func (h *Handler) greeting(ctx context.Context, leadID string) (words string, stale bool) {
 	greeting, err := try(func() (string, error) { return h.opts.Service.Greeting(ctx, leadID) })
-	if err != nil && !isStale(err) {
+	stale = isStale(err)
+	if err != nil && !stale {
 		h.warnings.warn("inbound: a call begins with the general greeting", err)
 	}
-	return plain(greeting)
+	return plain(greeting), stale
 }

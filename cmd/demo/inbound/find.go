@@ -27,10 +27,26 @@ func (h *Handler) lookUp(ctx context.Context, customer, ours string) (o leadsvc.
 	if stale != nil && !isStale(stale) {
 		return o, l, fmt.Errorf("organization look-up: %w", stale)
 	}
-	if l, err = h.opts.Service.FindOrCreateLead(ctx, customer, o.ID); err != nil {
+	find := h.opts.Service.FindOrCreateLead
+	if stale != nil { // whose number it is now, nobody knows: no lead is made for it
+		find = h.opts.Service.FindLeadByPhone
+	}
+	switch l, err = find(ctx, customer, o.ID); {
+	case stale != nil && errors.Is(err, leadsvc.ErrNotFound):
+		return o, l, fmt.Errorf("organization look-up: %w", errors.Unwrap(stale))
+	case isStranger(err):
+		return o, l, fmt.Errorf("lead look-up: %w", errors.Join(err, stale))
+	case err != nil:
 		return o, l, fmt.Errorf("lead look-up: %w", err)
 	}
 	return o, l, stale
+}
+
+// isStranger says whether err is about a number that no lead can have:
+// anonymous, restricted, too long for the table. If isStale accepts it too, that
+// is about the organization.
+func isStranger(err error) bool {
+	return errors.Is(err, leadsvc.ErrInvalidPhone) || errors.Is(err, leadsvc.ErrInvalid)
 }
 
 // isStale says whether err comes with a value that the database would not

@@ -72,6 +72,14 @@ func open(t *testing.T, change func(*inbound.Options)) *desk {
 // openOn is open on a database as it is.
 func openOn(t *testing.T, databaseURL string, redis tiered.RedisOptions, change func(*inbound.Options)) *desk {
 	t.Helper()
+	return openWith(t, databaseURL, redis, leadsvc.Config{}, change)
+}
+
+// openWith is openOn with a service of that configuration.
+func openWith(
+	t *testing.T, databaseURL string, redis tiered.RedisOptions, cfg leadsvc.Config, change func(*inbound.Options),
+) *desk {
+	t.Helper()
 	d := &desk{log: new(safeBuffer)}
 	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	redis.Logger = logger
@@ -88,7 +96,8 @@ func openOn(t *testing.T, databaseURL string, redis tiered.RedisOptions, change 
 		t.Fatalf("pg.Open: %v", err)
 	}
 	t.Cleanup(db.Close)
-	service, err := leadsvc.New(link, db, leadsvc.Config{Logger: logger})
+	cfg.Logger = logger
+	service, err := leadsvc.New(link, db, cfg)
 	if err != nil {
 		t.Fatalf("leadsvc.New: %v", err)
 	}
