@@ -8,10 +8,16 @@ TIMEOUT ?= 10m
 DURATION ?= 30s
 NODES    ?= 4
 
-.PHONY: help demo test check lint fmt bench chaos outage setup
+# What bench-rivals does by default.
+COUNT     ?= 5
+BENCHTIME ?= 1s
+BENCH     ?= .
+RESULTS   ?= bench/rivals/rivals.out
+
+.PHONY: help demo test check lint fmt bench bench-rivals chaos outage setup
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## show several nodes at work; ARGS="-h" lists the options
 	@scripts/setup demo
@@ -21,6 +27,8 @@ test: ## run all tests with the race detector, on real servers, and each benchma
 	@scripts/setup test
 	$(GO) test -race -shuffle=on -timeout=$(TIMEOUT) ./...
 	$(GO) test -run '^$$' -bench . -benchtime 1x ./bench/...
+	$(GO) -C bench/rivals test -race -shuffle=on -timeout=$(TIMEOUT) ./...
+	$(GO) -C bench/rivals test -run '^$$' -bench 'Rivals/(local-hot|redis-hit|miss|stampede)' -benchtime 1x .
 
 check: lint test ## run what CI runs: lint and test
 
@@ -28,15 +36,22 @@ lint: ## check the code without running it
 	@scripts/setup lint
 	$(TOOL) golangci-lint run
 	$(GO) vet ./...
+	cd bench/rivals && ../../$(GO) tool -modfile=../../internal/tools/go.mod golangci-lint run
+	$(GO) -C bench/rivals vet ./...
 	scripts/gates
 
 fmt: ## format the code
 	@scripts/setup lint
 	$(TOOL) golangci-lint fmt
+	cd bench/rivals && ../../$(GO) tool -modfile=../../internal/tools/go.mod golangci-lint fmt
 
 bench: ## run the benchmarks
 	@scripts/setup test
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+bench-rivals: ## compare with other caches; COUNT=5 BENCHTIME=1s BENCH=Rivals/miss RESULTS=file
+	@scripts/setup test
+	@scripts/rivals $(COUNT) $(BENCHTIME) '$(BENCH)' '$(RESULTS)'
 
 chaos: ## break everything and check every read; DURATION=30s SEED=… NODES=4 PLAN=… BREAK=guard
 	@scripts/setup test

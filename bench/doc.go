@@ -4,4 +4,6 @@
 //
 // A caller waits for a round trip to Redis in all but [BenchmarkLocalHit], so
 // with one caller they show latency, with 64 how well round trips are shared.
+//
+// How other caches do at the same work: bench/rivals, a module of its own.
 package bench

@@ -123,13 +123,14 @@ func Postgres(t testing.TB) *server.Postgres {
 }
 
 // Main runs the tests, stops the shared servers, checks that no goroutine is
-// left and ends the process. It is called from TestMain.
-func Main(m *testing.M) {
+// left and ends the process. It is called from TestMain. The options are for
+// goroutines of others that cannot be stopped.
+func Main(m *testing.M, options ...goleak.Option) {
 	code := m.Run()
 	sharedRedis.stop()
 	sharedPostgres.stop()
 	if code == 0 {
-		if err := goleak.Find(); err != nil {
+		if err := goleak.Find(options...); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
