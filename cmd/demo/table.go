@@ -99,7 +99,7 @@ func (r *report) times() table {
 		r.Lookup[tiered.SourceLoader.String()].cells("look-ups of a text: as far as the database", ""),
 		r.Lookup[tiered.SourceRedis.String()].cells("  as far as Redis", ""),
 		r.Lookup[tiered.SourceLocal.String()].cells("  local tier", ""),
-		[]string{"on the other nodes", "", "", "", "", ""},
+		[]string{"on the other nodes, looked for every 0.1 ms or so: at most", "", "", "", "", ""},
 		r.Published.cells("a bare PUBLISH arrives after", ""),
 		r.UpdateStale.cells("update: they serve the old value for", ""),
 		r.UpdateVisible.cells("  and have the new one after", ""),
