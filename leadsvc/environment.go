@@ -58,7 +58,7 @@ func Environment(getenv func(string) string) (Settings, error) {
 			SummariesTTL:          e.duration("SUMMARIES_TTL"),
 			SessionTTL:            e.duration("SESSION_TTL"),
 			GreetingTTL:           e.duration("GREETING_TTL"),
-			ServeStale:            e.duration("SERVE_STALE"),
+			ServeStale:            e.atLeast("SERVE_STALE", 0),
 			LocalEntries:          e.count("LOCAL_ENTRIES"),
 			PlainJSON:             e.flag("REDIS_PLAIN_JSON", false),
 		},
@@ -106,14 +106,16 @@ func (e *environment) flag(name string, unset bool) bool {
 }
 
 // duration takes no 0, which would mean the default and look like none.
-func (e *environment) duration(name string) time.Duration {
+func (e *environment) duration(name string) time.Duration { return e.atLeast(name, minTTL) }
+
+func (e *environment) atLeast(name string, bound time.Duration) time.Duration {
 	v := e.getenv(name)
 	if v == "" {
 		return 0
 	}
 	d, err := time.ParseDuration(v)
-	if err != nil || d < minTTL {
-		e.check(name, fmt.Errorf("want a duration such as 5m, at least %v", minTTL))
+	if err != nil || d < bound {
+		e.check(name, fmt.Errorf("want a duration such as 5m, at least %v", bound))
 		return 0
 	}
 	return d

@@ -106,16 +106,22 @@ func TestEnvironment(t *testing.T) {
 func TestEnvironmentNamesWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	bad := map[string][]string{
-		"REDIS_URL":        {"", "s3cret", "redis://:s3cret/@h", "http://:s3cret@h", "redis://s3cret:s3cret@h/s3cret", "redis://h?addr=s3cret:1"},
-		"DATABASE_URL":     {"", "s3cret", "postgres://u:s3cret%zz@h", "host=h password='s3cret", "mysql://u:s3cret@h/d"},
-		"REDIS_ENABLED":    {"s3cret", "off", " "},
-		"DATABASE_TIMEOUT": {"s3cret", "0", "-1s", "2"},
-		"LEAD_KEY_PREFIX":  {"bici:org:", "bici:ctx:s3cret"},
-		"LEAD_TTL":         {"s3cret", "0", "-1m", "5", "9ms", "5 m"},
-		"ORGANIZATION_TTL": {"s3cret", "0s"},
-		"NOT_FOUND_TTL":    {"s3cret", "0s"},
-		"SERVE_STALE":      {"s3cret", "-1s", "15"},
-		"LOCAL_ENTRIES":    {"s3cret", "0", "-1", "1e3", "99999999999999999999"},
+		"REDIS_URL":         {"", "s3cret", "redis://:s3cret/@h", "http://:s3cret@h", "redis://s3cret:s3cret@h/s3cret", "redis://h?addr=s3cret:1"},
+		"DATABASE_URL":      {"", "s3cret", "postgres://u:s3cret%zz@h", "host=h password='s3cret", "mysql://u:s3cret@h/d"},
+		"REDIS_ENABLED":     {"s3cret", "off", " "},
+		"DATABASE_TIMEOUT":  {"s3cret", "0", "-1s", "2"},
+		"LEAD_KEY_PREFIX":   {"bici:org:", "bici:ctx:s3cret"},
+		"LEAD_TTL":          {"s3cret", "0", "-1m", "5", "9ms", "5 m"},
+		"ORGANIZATION_TTL":  {"s3cret", "0s"},
+		"NOT_FOUND_TTL":     {"s3cret", "0s"},
+		"CONTEXT_TTL":       {"s3cret", "0s"},
+		"CONVERSATIONS_TTL": {"s3cret", "0s"},
+		"SUMMARIES_TTL":     {"s3cret", "0s"},
+		"SESSION_TTL":       {"s3cret", "0s"},
+		"GREETING_TTL":      {"s3cret", "0s"},
+		"REDIS_PLAIN_JSON":  {"s3cret", "on"},
+		"SERVE_STALE":       {"s3cret", "-1s", "15"},
+		"LOCAL_ENTRIES":     {"s3cret", "0", "-1", "1e3", "99999999999999999999"},
 	}
 	all := variables()
 	for name, values := range bad {
