@@ -97,9 +97,9 @@
 //	11 Redis loses the list of a tag                  TestRemote (rule 6), TestListLostDuringLoad
 //	12 a flight has no ticket that the tag can find   TestFlightWithoutTicket
 //	13 an entry outlives the lease of its session     TestLostPurge, TestRemnantIsSpread
-//	14 Redis was switched off, and on again           TestSwitchStorm, TestSwitchLeavesThePast
+//	14 Redis was switched off, and on again           TestSwitchStorm, TestSwitchLeavesThePast, TestFirstSwitchOn
 //	15 a refresh overtakes an invalidation            TestRefreshAhead
-//	16 what was invalidated is served stale           TestNotStale
+//	16 what was invalidated is served stale           TestNotStale, TestTagWhileTicketChanges, TestFormerStillLive
 //
 // # Tags
 //
@@ -131,11 +131,11 @@
 //
 // A load that failed is tried again by the next caller. When that fails as well
 // it is not repeated for 50 to 100 milliseconds, and longer, up to a second,
-// while the key goes on failing: callers get its error. An
-// invalidation of the key or its tag ends that on every node, and a value that
-// appears in Redis is found. Each node damps by itself, so a key that cannot be
-// loaded costs no more than one load per node in that time, however many wait
-// for it. [ErrNotFound] is an answer, and [ErrOverloaded] is not remembered.
+// while the key goes on failing: callers get its error. An invalidation of the
+// key or its tag ends that on every node, and a value that appears in Redis is
+// found. Each node damps by itself, so a key that cannot be loaded costs no more
+// than one load per node in that time, however many wait for it. [ErrNotFound]
+// is an answer, and [ErrOverloaded] is not remembered.
 //
 // # Past the TTL
 //
@@ -188,10 +188,13 @@
 //	6 an invalidation takes many round trips         TestInvalidateManyWaitsOnce
 //	7 a server refuses what it is asked, in time     TestRefusingServer, TestFullServer
 //	8 a cache is closed while Redis is frozen        TestCloseDuringOutage
+//	9 the journal is long, or all room is taken      TestReviveDuringSettle, TestJournalNeedsNoRoom
 //
 // [Redis.SetEnabled] switches Redis off and on while the process runs. Off,
-// every call asks the loader, and calls for one key at a time share a load. On,
-// nothing is trusted that was written before it was off.
+// nothing is remembered but the failure of a load, and calls for one key at a
+// time share a load. On, nothing is trusted that was written before it was off:
+// a new life begins, and the other nodes are told at once, since until they know
+// each side replaces what the other has put into Redis (TestNewLifeIsHeardAtOnce).
 //
 // # What is not promised
 //
@@ -219,8 +222,9 @@
 //     after a restart from a snapshot, or a failover, it may be one that had
 //     been deleted, for up to its TTL. Nor does this package keep another
 //     program from storing what it read before a change.
-//   - A plain value that another program gave more time than [Options.TTL] is
-//     taken for a new one when Redis is switched on again, and after an
+//   - A plain value to which another program gave more time than this package
+//     would have, nine tenths of [Options.TTL] or a little more, is taken for a
+//     newer one than it is when Redis is switched on again, and after an
 //     overflow of the journal.
 //   - A node on which Redis is off from the start keeps no journal: what it
 //     changes, others see when the TTL ends, or, when it is switched on, by the

@@ -41,8 +41,9 @@ type power struct {
 // where a new life begins (see life.go) or has begun since; the other nodes
 // follow. The journal is sent before anything is asked. A plain value, see
 // [Options.PlainJSON], says neither in which life nor when it was written; the
-// latter is guessed from how long it has left, so that one which another
-// program gave more time than [Options.TTL] is trusted too early.
+// latter is guessed from how long it has left, so that one to which another
+// program gave more time than this package would have, nine tenths of
+// [Options.TTL] or a little more, is trusted too early.
 //
 // SetEnabled returns when the connection is closed, or before one is made. The
 // error is that of [RedisOptions.Validate], if there is no URL or it is wrong,
