@@ -51,15 +51,14 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 	defer c.leases.remove(lease)
 	pending := true
 	defer func() {
-		if pending { // the codec panicked
+		if pending { // the codec has panicked
 			f.dropHeld(ctx, lease)
 		}
 	}()
-	began, written := c.redis.clock.now(), time.Now()
+	began := c.redis.clock.now()
 	out := f.load(ctx)
-	fr, ok := f.encode(out, frame{written: written, ttl: f.ttl(out)})
+	f.fill(ctx, lease, out, began)
 	pending = false
-	f.fill(ctx, lease, out, fr, ok, began)
 	return out
 }
 
@@ -71,23 +70,23 @@ func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
 	if _, err := f.admit(ctx); err != nil {
 		return outcome[V]{err: err}
 	}
-	began, written := f.cache.redis.clock.now(), time.Now()
+	began := f.cache.redis.clock.now()
 	out := f.load(ctx)
-	if out.failed() {
-		return out
+	if !out.failed() {
+		f.fill(ctx, held, out, began)
 	}
-	fr, ok := f.encode(out, frame{written: written, ttl: f.ttl(out)})
-	f.fill(ctx, held, out, fr, ok, began)
 	return out
 }
 
-// fill puts the outcome of a load that began then into both tiers, as fr, if
-// Redis still holds what it held: the lease, or an older value. If it cannot be
-// kept there (storable is false), what is held is dropped.
-func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], fr frame, storable bool, began int64) {
+// fill puts the outcome of a load that began then into both tiers, if Redis still
+// holds what it held: the lease, or an older value. If the outcome cannot be kept
+// there, that is dropped.
+func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], began int64) {
 	c := f.cache
-	left := fr.ttl - time.Duration(c.redis.clock.now()-began)
-	if !storable || left < time.Millisecond {
+	since := func() time.Duration { return time.Duration(c.redis.clock.now() - began) }
+	fr, ok := f.encode(out, frame{written: time.Now().Add(-since()), ttl: f.ttl(out)})
+	left := fr.ttl - since()
+	if !ok || left < time.Millisecond {
 		if f.dropHeld(ctx, held) {
 			f.keepLoaded(out, began)
 		}
