@@ -70,7 +70,8 @@ type updateCount struct {
 // sightings tell when other nodes saw changes, counted from the moment when
 // the writer's call had returned. What was before that is zero.
 type sightings struct {
-	stale   series // until the first read began that did not return the old value
+	old     series // until the last read began that returned the old value
+	stale   series // until the first read began that did not
 	visible series // until that read had returned the new one
 }
 

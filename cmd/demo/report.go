@@ -37,8 +37,10 @@ type report struct {
 
 	// On the other nodes, after the writer's call had returned.
 	Published      summary `json:"published"`    // a bare PUBLISH arrived
-	UpdateStale    summary `json:"update_stale"` // the old value was still served
+	UpdateOld      summary `json:"update_old"`   // the last read began that returned the old value
+	UpdateStale    summary `json:"update_stale"` // the first one began that did not
 	UpdateVisible  summary `json:"update_visible"`
+	NewLeadOld     summary `json:"new_lead_old"`
 	NewLeadStale   summary `json:"new_lead_stale"`
 	NewLeadVisible summary `json:"new_lead_visible"`
 
@@ -83,8 +85,10 @@ func newReport(c config, took time.Duration, l *ledger, stats []nodeStats, check
 		WarmCall:  l.warmCall.summary(),
 
 		Published:      l.published.summary(),
+		UpdateOld:      l.updated.old.summary(),
 		UpdateStale:    l.updated.stale.summary(),
 		UpdateVisible:  l.updated.visible.summary(),
+		NewLeadOld:     l.created.old.summary(),
 		NewLeadStale:   l.created.stale.summary(),
 		NewLeadVisible: l.created.visible.summary(),
 

@@ -99,11 +99,13 @@ func (r *report) times() table {
 		r.Lookup[tiered.SourceLoader.String()].cells("look-ups of a text: as far as the database", ""),
 		r.Lookup[tiered.SourceRedis.String()].cells("  as far as Redis", ""),
 		r.Lookup[tiered.SourceLocal.String()].cells("  local tier", ""),
-		[]string{"on the other nodes, looked for every 0.1 ms or so: at most", "", "", "", "", ""},
+		[]string{"on the other nodes, which look every 0.1 ms or so", "", "", "", "", ""},
 		r.Published.cells("a bare PUBLISH arrives after", ""),
-		r.UpdateStale.cells("update: they serve the old value for", ""),
+		r.UpdateOld.cells("update: the last read of the old value began after", ""),
+		r.UpdateStale.cells("  the first that found it gone", ""),
 		r.UpdateVisible.cells("  and have the new one after", ""),
-		r.NewLeadStale.cells("new lead: they say there is none for", ""),
+		r.NewLeadOld.cells("new lead: the last read that found none began after", ""),
+		r.NewLeadStale.cells("  the first that did not", ""),
 		r.NewLeadVisible.cells("  and have it after", ""),
 	)
 }

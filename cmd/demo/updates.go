@@ -130,6 +130,7 @@ func (t *traffic) observe(
 		if err == nil {
 			// Below zero: the other node saw it before the writer's call had
 			// returned.
+			record.old.add(max(0, time.Duration(seen.OldAt-ackedAt)))
 			record.stale.add(max(0, time.Duration(seen.AskedAt-ackedAt)))
 			record.visible.add(max(0, time.Duration(seen.SeenAt-ackedAt)))
 		}

@@ -55,7 +55,7 @@ func (n *node) watchLead(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(e)
 		_ = http.NewResponseController(w).Flush()
 	}
-	begun := false
+	begun, oldAt := false, int64(0)
 	for reads := 1; ; reads++ {
 		traced, trace := tiered.WithTrace(ctx)
 		asked := time.Now()
@@ -74,12 +74,13 @@ func (n *node) watchLead(w http.ResponseWriter, r *http.Request) {
 			}
 			return
 		case err == nil && seen(lead):
-			tell(watchEvent{Event: watchSeen, AskedAt: asked.UnixNano(), SeenAt: answered.UnixNano()})
+			tell(watchEvent{Event: watchSeen, OldAt: oldAt, AskedAt: asked.UnixNano(), SeenAt: answered.UnixNano()})
 			return
 		case !begun && (trace.Source() == tiered.SourceLocal || reads == watchPatience):
 			begun = true
 			tell(watchEvent{Event: watchBegun, Source: trace.Source().String()})
 		}
+		oldAt = asked.UnixNano()
 		rest()
 	}
 }

@@ -50,8 +50,10 @@ type watchEvent struct {
 	Event  string `json:"event"`            // watchBegun, watchSeen or watchMissed
 	Source string `json:"source,omitempty"` // which tier answered before the change
 
-	// Wall clock in nanoseconds, when the read that saw the change began, and
-	// when it returned. Between the two it had to go past the local tier.
+	// Wall clock in nanoseconds: when the last read began that returned the old
+	// value, when the one began that saw the change, and when that returned.
+	// Between the latter two it had to go past the local tier.
+	OldAt   int64 `json:"old_at,omitempty"`
 	AskedAt int64 `json:"asked_at,omitempty"`
 	SeenAt  int64 `json:"seen_at,omitempty"`
 }
