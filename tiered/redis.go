@@ -122,6 +122,7 @@ func Dial(o RedisOptions) (*Redis, error) {
 		r.cancel()
 		return nil, err
 	}
+	r.power.used.Store(true)
 	r.start()
 	return r, nil
 }

@@ -118,7 +118,6 @@ func (r *Redis) switched(on bool, keepFor time.Duration) {
 // start runs supervise until Redis is switched off. power.mu is held, or
 // nobody has r yet.
 func (r *Redis) start() {
-	r.power.used.Store(true)
 	r.power.on, r.power.stop = context.WithCancel(r.ctx) //nolint:fatcontext // of r.ctx each time, not of the last
 	r.power.done = make(chan struct{})
 	go r.supervise()

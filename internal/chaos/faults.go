@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"leadcache/internal/pause"
 	"leadcache/internal/proxy"
 	"leadcache/internal/server"
 )
@@ -51,7 +52,7 @@ var faults = map[string]func(*nemesis, context.Context, draw) error{
 // onLine makes a fault of what breaks a node's line, waits, and mends it.
 func onLine(do func(l line, wait func())) func(*nemesis, context.Context, draw) error {
 	return func(n *nemesis, ctx context.Context, d draw) error {
-		do(n.stage.lines[d.node], func() { hold(ctx, d.length) })
+		do(n.stage.lines[d.node], func() { pause.For(ctx, d.length) })
 		return nil
 	}
 }
@@ -64,7 +65,7 @@ func freeze(direction proxy.Direction) func(line, func()) {
 func delayLine(n *nemesis, ctx context.Context, d draw) error {
 	l := n.stage.lines[d.node]
 	l.Delay(proxy.FromServer, d.length/10)
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	l.Delay(proxy.FromServer, 0)
 	return nil
 }
@@ -74,12 +75,12 @@ func stopNode(n *nemesis, ctx context.Context, d draw) error {
 	if err := c.suspend(); err != nil {
 		return err
 	}
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	return c.resume()
 }
 
 func killNode(n *nemesis, ctx context.Context, d draw) error {
-	return n.fleet.replace(context.WithoutCancel(ctx), d.node, func() { hold(ctx, d.length/4) })
+	return n.fleet.replace(context.WithoutCancel(ctx), d.node, func() { pause.For(ctx, d.length/4) })
 }
 
 // onRedis makes a fault of a command.
@@ -93,14 +94,14 @@ func onRedis(command ...string) func(*nemesis, context.Context, draw) error {
 func killRedis(n *nemesis, ctx context.Context, d draw) error {
 	r := n.stage.inCharge()
 	r.Kill()
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	return r.Restart(context.WithoutCancel(ctx))
 }
 
 func stopRedis(n *nemesis, ctx context.Context, d draw) error {
 	r := n.stage.inCharge()
 	r.Pause()
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	r.Resume()
 	return nil
 }
@@ -132,7 +133,7 @@ func whileSet(ctx context.Context, r *server.Redis, d draw, back string, setting
 	if _, err := r.CLI(append([]string{"CONFIG", "SET"}, settings...)...); err != nil {
 		return err
 	}
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	_, err := r.CLI("CONFIG", "SET", settings[0], back)
 	return err
 }
@@ -148,7 +149,7 @@ func restoreSnapshot(n *nemesis, ctx context.Context, d draw) error {
 	if ctx.Err() != nil {
 		return nil
 	}
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	r.Kill()
 	if err := r.Restart(context.WithoutCancel(ctx)); err != nil {
 		return err
@@ -168,7 +169,7 @@ var errNotReady = fmt.Errorf("not ready for it after %v", patience)
 // eventually returns when ready does hold, or ctx has ended.
 func eventually(ctx context.Context, ready func() bool) error {
 	for end := time.Now().Add(patience); !ready(); {
-		if !hold(ctx, redoing) {
+		if !pause.For(ctx, redoing) {
 			return nil
 		}
 		if time.Now().After(end) {
@@ -185,7 +186,7 @@ func promote(n *nemesis, ctx context.Context, d draw) error {
 		return err
 	}
 	s.link.Freeze(proxy.Both)
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	old := s.inCharge()
 	old.Kill()
 	if err := s.takeOver(); err != nil {
@@ -199,27 +200,27 @@ func promote(n *nemesis, ctx context.Context, d draw) error {
 
 func slowDatabase(n *nemesis, ctx context.Context, d draw) error {
 	n.stage.database.Delay(proxy.FromServer, d.length/10)
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	n.stage.database.Delay(proxy.FromServer, 0)
 	return nil
 }
 
 func freezeDatabase(n *nemesis, ctx context.Context, d draw) error {
 	n.stage.database.Freeze(proxy.Both)
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	n.stage.database.Thaw(proxy.Both)
 	return nil
 }
 
 func stopDatabase(n *nemesis, ctx context.Context, d draw) error {
 	n.stage.postgres.Pause()
-	hold(ctx, d.length)
+	pause.For(ctx, d.length)
 	n.stage.postgres.Resume()
 	return nil
 }
 
 func killDatabase(n *nemesis, ctx context.Context, d draw) error {
 	n.stage.postgres.Kill()
-	hold(ctx, d.length/2)
+	pause.For(ctx, d.length/2)
 	return n.stage.postgres.Restart(context.WithoutCancel(ctx))
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"leadcache/internal/chaos/node"
+	"leadcache/internal/pause"
 )
 
 // A fleet is the nodes that run. Only the nemesis' lane for nodes, and what
@@ -90,7 +91,7 @@ func (f *fleet) conclude(ctx context.Context) error {
 	if err := f.each(func(n *child) error { return n.order(ctx, node.Settle) }); err != nil {
 		return fmt.Errorf("the fleet does not recover: %w", err)
 	}
-	if !hold(ctx, 2*f.config.MaxStale) { // longer than any of them may be behind
+	if !pause.For(ctx, 2*f.config.MaxStale) { // longer than any of them may be behind
 		return ctx.Err()
 	}
 	return f.each(func(n *child) error { return n.order(ctx, node.Sweep) })

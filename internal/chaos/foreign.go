@@ -12,6 +12,7 @@ import (
 
 	"leadcache/internal/chaos/history"
 	"leadcache/internal/chaos/node"
+	"leadcache/internal/pause"
 )
 
 // interfere is the foreign program at work.
@@ -20,7 +21,7 @@ func interfere(ctx context.Context, n *nemesis, p plan) {
 	defer w.close(ctx)
 	random := rand.New(rand.NewPCG(n.seed, 1<<32))
 	keys := slices.DeleteFunc(p.keys(), func(k node.Key) bool { return k.Family != node.Foreign })
-	for hold(ctx, time.Duration(random.Int64N(2*int64(p.Foreign)))) {
+	for pause.For(ctx, time.Duration(random.Int64N(2*int64(p.Foreign)))) {
 		w.write(ctx, keys[random.IntN(len(keys))].Name)
 	}
 }
@@ -38,7 +39,7 @@ func (w *foreignWriter) write(ctx context.Context, key string) {
 	ctx, cancel := context.WithTimeout(ctx, dbTime)
 	defer cancel()
 	if err := w.connect(ctx); err != nil {
-		hold(ctx, redoing)
+		pause.For(ctx, redoing)
 		return
 	}
 	x := history.Write{Key: key, Node: history.Foreign, Start: node.Now()}

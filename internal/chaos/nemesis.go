@@ -13,6 +13,7 @@ import (
 
 	"leadcache/internal/chaos/history"
 	"leadcache/internal/chaos/node"
+	"leadcache/internal/pause"
 )
 
 // A nemesis lets faults happen.
@@ -57,7 +58,7 @@ func (n *nemesis) run(ctx context.Context, lanes []lane) error {
 
 // drive lets the faults of one lane happen.
 func (n *nemesis) drive(ctx context.Context, lane lane, random *rand.Rand) error {
-	for hold(ctx, lane.Pause/2+time.Duration(random.Int64N(int64(lane.Pause)))) {
+	for pause.For(ctx, lane.Pause/2+time.Duration(random.Int64N(int64(lane.Pause)))) {
 		name := lane.Faults[random.IntN(len(lane.Faults))]
 		f := fault{name: name, start: node.Now()}
 		// Half of the faults are short. Drawn here, so that the schedule
@@ -90,16 +91,4 @@ func (n *nemesis) around(t history.Time) []fault {
 	})
 	slices.SortFunc(near, func(a, b fault) int { return int(a.start - b.start) })
 	return near
-}
-
-// hold waits and reports whether ctx still goes on.
-func hold(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"leadcache/internal/pause"
 	"leadcache/tiered"
 )
 
@@ -96,7 +97,7 @@ func (f *fleet) ready(ctx context.Context) error {
 	defer cancel()
 	for _, n := range f.nodes {
 		for !n.redis.Status().Connected {
-			if !hold(ctx, pollEvery) {
+			if !pause.For(ctx, pollEvery) {
 				return context.Cause(ctx)
 			}
 		}
@@ -117,19 +118,7 @@ func (f *fleet) hits() []uint64 {
 // before, or ctx has ended.
 func (f *fleet) waitForHits(ctx context.Context, before []uint64) {
 	for i, n := range f.nodes {
-		for n.cache.Stats().RedisHits <= before[i] && hold(ctx, pollEvery) {
+		for n.cache.Stats().RedisHits <= before[i] && pause.For(ctx, pollEvery) {
 		}
-	}
-}
-
-// hold waits and reports whether ctx still goes on.
-func hold(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

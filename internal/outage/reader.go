@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"leadcache/internal/pause"
 	"leadcache/tiered"
 )
 
@@ -91,6 +92,6 @@ func (r *reader) rest(ctx context.Context) {
 
 // takeRest is the loader of what is read meanwhile.
 func takeRest(ctx context.Context, _ int) (int64, error) {
-	hold(ctx, rest)
+	pause.For(ctx, rest)
 	return 0, ctx.Err()
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"leadcache/internal/pause"
 	"leadcache/tiered"
 )
 
@@ -30,7 +31,7 @@ func newReader(t *testing.T, slowly time.Duration, do load) *reader {
 		}
 		t.Cleanup(n.close)
 		n.cache, err = tiered.New(n.redis, tiered.Keyspace[int]{Name: "slow", Key: func(k int) string {
-			hold(context.Background(), slowly)
+			pause.For(context.Background(), slowly)
 			return strconv.Itoa(k)
 		}}, do, tiered.Options{})
 		if err != nil {
@@ -82,7 +83,7 @@ func TestReaderDeductsLoads(t *testing.T) {
 	const long = 20 * ms
 	ctx, cancel := context.WithCancel(t.Context())
 	r := newReader(t, 0, until(cancel, func(ctx context.Context, _ int) (int64, error) {
-		hold(context.WithoutCancel(ctx), long)
+		pause.For(context.WithoutCancel(ctx), long)
 		return 1, nil
 	}))
 	r.burst(ctx, time.Hour)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"leadcache/internal/pause"
 )
 
 // Run starts servers and nodes, takes Redis away in every way in turn, stops
@@ -82,7 +84,7 @@ func (r *run) work(ctx context.Context, rounds []round) ([]phase, error) {
 			cancel(err)
 		}
 	})
-	hold(ctx, r.config.Phase/2) // until everything is where it is read
+	pause.For(ctx, r.config.Phase/2) // until everything is where it is read
 	return take(rounds, func(s step) (phase, error) { return r.pass(ctx, s) })
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"leadcache/internal/pause"
 	"leadcache/tiered"
 )
 
@@ -49,7 +50,7 @@ type writer struct {
 
 // run writes until ctx ends. An error is one of the database.
 func (w *writer) run(ctx context.Context) error {
-	for hold(ctx, writeEvery) {
+	for pause.For(ctx, writeEvery) {
 		if err := w.write(ctx); err != nil && ctx.Err() == nil {
 			return fmt.Errorf("change a row: %w", err)
 		}

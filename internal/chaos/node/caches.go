@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"leadcache/internal/chaos/history"
+	"leadcache/internal/pause"
 	"leadcache/tiered"
 )
 
@@ -65,7 +66,7 @@ func (n *node) load(ctx context.Context, key string) (value, error) {
 	if err := n.pool.QueryRow(ctx, "select version from chaos where key = $1", key).Scan(&v.Version); err != nil {
 		return value{}, err
 	}
-	if rand.Float64() < n.Load.SlowLoads && !pause(ctx, rand.N(n.Load.SlowBy)) {
+	if rand.Float64() < n.Load.SlowLoads && !pause.For(ctx, rand.N(n.Load.SlowBy)) {
 		return value{}, ctx.Err()
 	}
 	if history.Absent(v.Version) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"leadcache/internal/pause"
 	"leadcache/leadsvc"
 	"leadcache/pg"
 	"leadcache/tiered"
@@ -180,21 +181,9 @@ func (n *node) settle(ctx context.Context) error {
 		if st.Connected && st.Pending == 0 && n.waits.empty() {
 			return nil
 		}
-		if !pause(ctx, pollEvery) {
+		if !pause.For(ctx, pollEvery) {
 			return fmt.Errorf("node %d after %v without faults: connected %t, %d pending: %w",
 				n.ID, settleTime, st.Connected, st.Pending, cmp.Or(st.Err, ctx.Err()))
 		}
-	}
-}
-
-// pause waits and reports whether ctx still goes on.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

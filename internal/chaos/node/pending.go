@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"leadcache/internal/chaos/history"
+	"leadcache/internal/pause"
 )
 
 // pendings are the writes whose invalidation was not acknowledged.
@@ -42,7 +43,7 @@ func (p *pendings) take(n int) []history.Write {
 // seen empty. It counts them before it looks: each of those was in the journal,
 // for its Invalidate had returned.
 func (n *node) awaitDeliveries(ctx context.Context) {
-	for pause(ctx, pollEvery) {
+	for pause.For(ctx, pollEvery) {
 		count := n.waits.count()
 		if count == 0 || n.redis.Status().Pending > 0 {
 			continue

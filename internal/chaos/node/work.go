@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"leadcache/internal/chaos/history"
+	"leadcache/internal/pause"
 	"leadcache/tiered"
 )
 
@@ -30,7 +31,7 @@ func (n *node) work(ctx context.Context, wg *sync.WaitGroup) {
 // repeat does one thing after the other with pauses of that length on average.
 func (n *node) repeat(ctx context.Context, stream int, between time.Duration, do func(context.Context, *rand.Rand)) {
 	random := rand.New(rand.NewPCG(n.Seed, uint64(n.ID)<<16|uint64(stream)))
-	for pause(ctx, time.Duration(random.Int64N(2*int64(between)+1))) {
+	for pause.For(ctx, time.Duration(random.Int64N(2*int64(between)+1))) {
 		do(ctx, random)
 	}
 }
@@ -137,6 +138,6 @@ func (n *node) askForLeads(ctx context.Context) {
 		if err == nil {
 			n.report.lead(history.Lead{Phone: phone, Node: n.ID, ID: lead.ID})
 		}
-		pause(ctx, leadEvery/4-now%(leadEvery/4)) // all of them at the same moment
+		pause.For(ctx, leadEvery/4-now%(leadEvery/4)) // all of them at the same moment
 	}
 }
