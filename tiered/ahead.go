@@ -19,7 +19,7 @@ func (r *Redis) refreshPlace(at place) place {
 // refreshAhead begins to refresh the value of e, which was just served and has
 // little of its time left, once. It is apart from Get, whose arguments would
 // otherwise be on the heap for each hit.
-func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry[V], s *session) {
+func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry[K, V], s *session) {
 	left := time.Duration(e.expires.Load() - c.redis.clock.now())
 	if c.opts.RefreshAhead == 0 || left < time.Millisecond || e.absent || e.alone || s.remote == nil ||
 		e.refreshed.Swap(true) || !c.begin() {

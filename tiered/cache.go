@@ -41,7 +41,7 @@ type Cache[K comparable, V any] struct {
 	opts   Options
 
 	local       *local[K, V]
-	tickets     *tickets[V]
+	tickets     *tickets[K, V]
 	flights     singleflight.Group // by flightKey
 	solos       atomic.Int64       // flights that nobody may join
 	loads       loadQueue
@@ -78,8 +78,8 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 	}
 	c := &Cache[K, V]{
 		redis: rdb, keys: keys, loader: loader, opts: o,
-		local:       newLocal[K, V](o.LocalEntries),
-		tickets:     newTickets[V](),
+		local:       newLocal[K, V](o.LocalEntries, o.Eviction),
+		tickets:     newTickets[K, V](),
 		loads:       newLoadQueue(o.MaxLoads, o.MaxQueuedLoads),
 		damper:      newDamper(),
 		fingerprint: fingerprintOf(reflect.TypeFor[V]()),

@@ -89,7 +89,7 @@ type flight[K comparable, V any] struct {
 	exact   bool   // no stale value will do, whatever becomes of the load
 	began   epochs // when nothing had been read
 	session *session
-	ticket  *entry[V] // nil once it is committed
+	ticket  *entry[K, V] // nil once it is committed
 
 	slot   bool      // f has one among the loads, and has not begun to load
 	loadBy time.Time // when the time of the load ends

@@ -16,7 +16,7 @@ import (
 // even touched.
 func TestTagWhileTicketChanges(t *testing.T) {
 	t.Parallel()
-	tk := newTickets[string]()
+	tk := newTickets[string, string]()
 	tk.clock = newClock()
 	s := newSession(forever)
 	at := place{key: "k", tag: "t"}

@@ -125,7 +125,7 @@ func checkClosed(t testing.TB, c *Cache[string, string]) {
 }
 
 // len counts the entries and the open tickets.
-func (t *tickets[V]) len() int {
+func (t *tickets[K, V]) len() int {
 	n := 0
 	for i := range t.shards {
 		sh := &t.shards[i]
@@ -137,7 +137,7 @@ func (t *tickets[V]) len() int {
 }
 
 // open4test counts tickets that were neither committed nor voided.
-func (t *tickets[V]) open4test() int {
+func (t *tickets[K, V]) open4test() int {
 	n := 0
 	for i := range t.shards {
 		sh := &t.shards[i]

@@ -21,7 +21,7 @@ import (
 // the lease was renewed, however long the reader is held up in between.
 func TestLeaseBeforeEntry(t *testing.T) {
 	t.Parallel()
-	l, tk := newLocal[string, string](1), newTickets[string]()
+	l, tk := newLocal[string, string](1, EvictTwoQueue), newTickets[string, string]()
 	for range 30_000 {
 		s := newSession(forever)
 		e := tk.open(place{key: "k"}, s)

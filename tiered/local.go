@@ -3,117 +3,160 @@ package tiered
 import (
 	"hash/maphash"
 	"sync"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"sync/atomic"
 )
 
-// local is the in-process tier: live entries by key, the least recently used
-// evicted first, in shards so that a hit on one key seldom waits for another.
-// A shard is golang-lru's simplelru under a mutex. Expiry, sessions and the
-// freshness lease are checked on read; no goroutine sweeps.
+// local is the in-process tier: live entries by key. It is a hash table of a
+// fixed size whose entries are chained. A look-up takes no lock and writes
+// nothing that another processor reads, but for a mark on an entry that has not
+// been used much yet. Who adds or evicts has the lock of one shard, which has its
+// share of the buckets, and the queues that choose what is evicted.
+//
+// An entry is not changed to make room for another, and one that was taken out
+// keeps its next: who stands on it goes on along the chain that there was, and
+// misses no more than one who came a moment earlier. (What it finds is checked
+// as always, so an entry that was taken out because it is void is not served.)
+//
+// Expiry, sessions and the freshness lease are checked on read; no goroutine
+// sweeps.
 type local[K comparable, V any] struct {
-	seed   maphash.Seed
-	shards []localShard[K, V]
+	seed    maphash.Seed
+	mask    uint64                        // of a hash: its bucket
+	buckets []atomic.Pointer[entry[K, V]] // the latest entry of each; their number is a power of two
+	shards  []localShard[K, V]            // the same; a bucket's shard is its number, as far as there are shards
+
+	hits, misses counter
 }
 
 type localShard[K comparable, V any] struct {
-	mu      sync.Mutex
-	lru     *simplelru.LRU[K, *entry[V]]
-	evicted []*entry[V] // what the add in progress pushed out
-	gets    uint64
-	hits    uint64
-	evicts  uint64
-	closed  bool     // takes nothing any more
-	_       [64]byte // keeps two shards off one cache line
+	mu     sync.Mutex // held while a bucket of the shard is changed
+	queues queues[K, V]
+	evicts uint64
+	closed bool     // takes nothing any more
+	_      [64]byte // keeps two shards off one cache line
 }
 
 const (
 	maxShards       = 64
-	entriesPerShard = 64 // fewer make a shard evict by luck of the hash, not by age
+	entriesPerShard = 256 // fewer make a shard evict by luck of the hash, not by use
 )
 
 // newLocal returns a tier of at most limit entries, split evenly: a shard may
 // evict while another has room.
-func newLocal[K comparable, V any](limit int) *local[K, V] {
+func newLocal[K comparable, V any](limit int, policy Eviction) *local[K, V] {
 	n := 1
 	for n < maxShards && n*2*entriesPerShard <= limit {
 		n *= 2
 	}
-	l := &local[K, V]{seed: maphash.MakeSeed(), shards: make([]localShard[K, V], n)}
+	buckets := n
+	for buckets < limit+limit/2 {
+		buckets *= 2
+	}
+	l := &local[K, V]{
+		seed:    maphash.MakeSeed(),
+		mask:    uint64(buckets - 1),
+		buckets: make([]atomic.Pointer[entry[K, V]], buckets),
+		shards:  make([]localShard[K, V], n),
+	}
 	for i := range l.shards {
-		sh := &l.shards[i]
 		room := limit / n
 		if i < limit%n {
 			room++
 		}
-		var err error
-		sh.lru, err = simplelru.NewLRU(room, func(_ K, e *entry[V]) { sh.evicted = append(sh.evicted, e) })
-		if err != nil {
-			panic(err) // room is at least 1: New has validated limit
-		}
+		l.shards[i].queues = newQueues[K, V](room, policy)
 	}
 	return l
 }
 
-func (l *local[K, V]) shard(key K) *localShard[K, V] {
-	if len(l.shards) == 1 {
-		return &l.shards[0]
-	}
-	return &l.shards[maphash.Comparable(l.seed, key)&uint64(len(l.shards)-1)]
+func (l *local[K, V]) hash(key K) uint64 { return maphash.Comparable(l.seed, key) }
+
+func (l *local[K, V]) bucket(hash uint64) *atomic.Pointer[entry[K, V]] {
+	return &l.buckets[hash&l.mask]
+}
+
+func (l *local[K, V]) shard(hash uint64) *localShard[K, V] {
+	return &l.shards[hash&uint64(len(l.shards)-1)]
 }
 
 // get returns the entry for key if it may be served at the monotonic time now,
 // under the current session s; otherwise nil.
-func (l *local[K, V]) get(key K, s *session, now int64) *entry[V] {
-	sh := l.shard(key)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	sh.gets++
-	e, ok := sh.lru.Get(key)
-	if !ok {
-		return nil
-	}
+func (l *local[K, V]) get(key K, s *session, now int64) *entry[K, V] {
 	// The lease comes before the entry. Were it last, a reader that was held up
 	// in between could see the entry live, sleep while it is voided and the lease
 	// renewed, and then find the lease good for its old now (TestLeaseBeforeEntry).
-	if e.session != s.id && !broken("session") {
-		if !l.lingers(key, e, s, now) {
-			return nil
+	fresh := s.fresh(now)
+	e := l.find(key, l.hash(key))
+	switch {
+	case e == nil:
+	case e.session != s.id && !broken("session") && !l.lingers(e, s, now):
+	case e.session == s.id && !fresh && !e.alone:
+	case now >= e.expires.Load():
+	default:
+		if n := e.uses.Load(); n < maxUses {
+			e.uses.Store(n + 1) // of two at once, one may be lost
 		}
-	} else if !e.alone && !s.fresh(now) {
-		return nil
+		l.hits.add()
+		return e
 	}
-	if now >= e.expires.Load() {
-		return nil
-	}
-	sh.hits++
-	return e
+	l.misses.add()
+	return nil
 }
 
 // lingers reports whether e, of another session than s, may be served at the
 // monotonic time now, unless it is void or has expired. What was loaded without
 // Redis ends within MaxStale of its load by itself.
-func (l *local[K, V]) lingers(key K, e *entry[V], s *session, now int64) bool {
+func (l *local[K, V]) lingers(e *entry[K, V], s *session, now int64) bool {
 	if e.session < s.floor {
 		return false
 	}
-	return e.alone || s.serves(e.session, maphash.Comparable(l.seed, key), now)
+	return e.alone || s.serves(e.session, e.hash, now)
 }
 
-// add stores e under key and returns the entries that had to make room. An
-// entry that is void by now is left out: a later flight may have stored its
-// own already, which must not be hidden. So is any once the tier is closed.
-func (l *local[K, V]) add(key K, e *entry[V]) (evicted []*entry[V]) {
-	sh := l.shard(key)
+// add stores e under key, in place of an older entry, and returns the entries
+// that had to make room. An entry that is void by now is left out: a later flight
+// may have stored its own already, which must not be hidden. So is any once the
+// tier is closed.
+func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted []*entry[K, V]) {
+	e.key, e.hash = key, l.hash(key)
+	sh := l.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if e.expires.Load() == 0 || sh.closed {
 		return nil
 	}
-	sh.lru.Add(key, e)
-	evicted, sh.evicted = sh.evicted, nil
+	old := l.find(key, e.hash)
+	first := l.bucket(e.hash)
+	e.next.Store(first.Load())
+	first.Store(e) // now it hides old
+	if old != nil {
+		l.unlink(old)
+		sh.queues.replace(old, e)
+		return nil
+	}
+	evicted = sh.queues.add(e)
+	for _, out := range evicted {
+		l.unlink(out)
+	}
 	sh.evicts += uint64(len(evicted))
 	return evicted
+}
+
+// find returns the entry under key, whatever state it is in, or nil.
+func (l *local[K, V]) find(key K, hash uint64) *entry[K, V] {
+	e := l.bucket(hash).Load()
+	for e != nil && (e.hash != hash || e.key != key) {
+		e = e.next.Load()
+	}
+	return e
+}
+
+// unlink takes e, which is there, out of its bucket. The mu of the shard is held.
+func (l *local[K, V]) unlink(e *entry[K, V]) {
+	link := l.bucket(e.hash)
+	for at := link.Load(); at != e; at = link.Load() {
+		link = &at.next
+	}
+	link.Store(e.next.Load())
 }
 
 // close drops everything, for good.
@@ -121,22 +164,25 @@ func (l *local[K, V]) close() {
 	for i := range l.shards {
 		sh := &l.shards[i]
 		sh.mu.Lock()
-		sh.lru.Purge()
-		sh.evicted = nil
 		sh.closed = true
+		sh.queues = newQueues[K, V](1, sh.queues.policy)
+		for b := i; b < len(l.buckets); b += len(l.shards) {
+			l.buckets[b].Store(nil)
+		}
 		sh.mu.Unlock()
 	}
 }
 
 // count adds the tier's own counters to st.
 func (l *local[K, V]) count(st *Stats) {
+	hits := l.hits.sum()
+	st.Gets += hits + l.misses.sum()
+	st.LocalHits += hits
 	for i := range l.shards {
 		sh := &l.shards[i]
 		sh.mu.Lock()
-		st.Gets += sh.gets
-		st.LocalHits += sh.hits
 		st.Evictions += sh.evicts
-		st.Entries += sh.lru.Len()
+		st.Entries += sh.queues.len()
 		sh.mu.Unlock()
 	}
 }

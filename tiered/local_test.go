@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func live(l *local[string, int], tk *tickets[int], s *session, key string) *entry[int] {
+func live(l *local[string, int], tk *tickets[string, int], s *session, key string) *entry[string, int] {
 	e := tk.open(place{key: key}, s)
 	tk.commit(e, endless)
 	for _, old := range l.add(key, e) {
@@ -27,7 +27,7 @@ func TestLocal(t *testing.T) {
 	other.id = s.id + 1
 	t.Run("evicts the least recently used", func(t *testing.T) {
 		t.Parallel()
-		l, tk := newLocal[string, int](2), newTickets[int]()
+		l, tk := newLocal[string, int](2, EvictTwoQueue), newTickets[string, int]()
 		live(l, tk, s, "a")
 		live(l, tk, s, "b")
 		if l.get("a", s, 1) == nil {
@@ -49,7 +49,7 @@ func TestLocal(t *testing.T) {
 	t.Run("holds no more than its limit, and tickets no more than it", func(t *testing.T) {
 		t.Parallel()
 		for _, limit := range []int{1, 7, 100, 1000, 10_000} {
-			l, tk := newLocal[string, int](limit), newTickets[int]()
+			l, tk := newLocal[string, int](limit, EvictTwoQueue), newTickets[string, int]()
 			for i := range 3 * limit {
 				live(l, tk, s, fmt.Sprint(i))
 			}
@@ -65,7 +65,7 @@ func TestLocal(t *testing.T) {
 	})
 	t.Run("serves nothing void, expired or of another session", func(t *testing.T) {
 		t.Parallel()
-		l, tk := newLocal[string, int](10), newTickets[int]()
+		l, tk := newLocal[string, int](10, EvictTwoQueue), newTickets[string, int]()
 		e := live(l, tk, s, "a")
 		if l.get("a", other, 1) != nil {
 			t.Error("served under another session")
@@ -82,7 +82,7 @@ func TestLocal(t *testing.T) {
 	})
 	t.Run("a void entry that comes late does not hide a newer one", func(t *testing.T) {
 		t.Parallel()
-		l, tk := newLocal[string, int](10), newTickets[int]()
+		l, tk := newLocal[string, int](10, EvictTwoQueue), newTickets[string, int]()
 		late := tk.open(place{key: "a"}, s)
 		tk.commit(late, endless)
 		live(l, tk, s, "a") // another flight is faster
@@ -96,7 +96,7 @@ func TestLocal(t *testing.T) {
 func TestTickets(t *testing.T) {
 	t.Parallel()
 	s := freshSession()
-	tk := newTickets[int]()
+	tk := newTickets[string, int]()
 	isClosed := func(ch <-chan struct{}) bool {
 		select {
 		case <-ch:

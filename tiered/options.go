@@ -36,9 +36,12 @@ type Options struct {
 	// AbsentTTL is the TTL of an absent key. Default 30 seconds.
 	AbsentTTL time.Duration
 
-	// LocalEntries bounds the number of entries in the local tier; the least
-	// recently used are evicted first. Default 10,000.
+	// LocalEntries bounds the number of entries in the local tier. For each, 12
+	// to 24 bytes are set aside at once. Default 10,000.
 	LocalEntries int
+
+	// Eviction says which of them make room for others. Default EvictTwoQueue.
+	Eviction Eviction
 
 	// LoadTimeout ends the context of a load. It also bounds the wait for its
 	// turn, before that. Default 10 seconds.
@@ -122,6 +125,7 @@ func (o Options) validate() error {
 		atLeast("TTL", o.TTL, minTTL),
 		atLeast("AbsentTTL", o.AbsentTTL, minTTL),
 		atLeast("LocalEntries", o.LocalEntries, 1),
+		o.Eviction.validate(),
 		atLeast("LoadTimeout", o.LoadTimeout, time.Millisecond),
 		atLeast("WaitForFill", o.WaitForFill, time.Millisecond),
 		atLeast("MaxLoads", o.MaxLoads, 1),
@@ -131,6 +135,13 @@ func (o Options) validate() error {
 		atLeast("RefreshAhead", o.RefreshAhead, 0),
 		o.validateTogether(),
 	)
+}
+
+func (e Eviction) validate() error {
+	if e != EvictTwoQueue && e != EvictLRU {
+		return fmt.Errorf("tiered: Eviction is %d, want EvictTwoQueue or EvictLRU", e)
+	}
+	return nil
 }
 
 // validateTogether checks the options that depend on others.

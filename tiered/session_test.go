@@ -12,7 +12,7 @@ import (
 
 // filled returns a local tier with n entries of session s.
 func filled(s *session, n int) *local[int, int] {
-	l, tk := newLocal[int, int](10*n), newTickets[int]()
+	l, tk := newLocal[int, int](10*n, EvictTwoQueue), newTickets[int, int]()
 	for i := range n {
 		e := tk.open(place{key: fmt.Sprint(i)}, s)
 		tk.commit(e, endless)
@@ -53,7 +53,7 @@ func TestRemnantIsSpread(t *testing.T) {
 			t.Errorf("at %d %.1f%% are served, want %.0f%%", tc.now, 100*got, 100*tc.want)
 		}
 	}
-	other := newLocal[int, int](1)
+	other := newLocal[int, int](1, EvictTwoQueue)
 	if m := (remnant{7, 1000, 2000}); m.stops(math.MaxUint64) > m.until || m.stops(0) != m.ended {
 		t.Errorf("an entry stops at %d to %d", m.stops(0), m.stops(math.MaxUint64))
 	} else if l.seed == other.seed {

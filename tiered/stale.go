@@ -39,7 +39,7 @@ func (e *StaleError) Unwrap() error { return e.Err }
 // inheritLocked makes old, or what old carries, the former of the ticket e, if
 // it is one whose time is over and that may be served stale, and voids it if
 // not. The mu of the shard is held.
-func (t *tickets[V]) inheritLocked(e, old *entry[V]) {
+func (t *tickets[K, V]) inheritLocked(e, old *entry[K, V]) {
 	former := old
 	if old.expires.Load() == 0 {
 		former, old.former = old.former, nil
@@ -55,12 +55,12 @@ func (t *tickets[V]) inheritLocked(e, old *entry[V]) {
 }
 
 // endedLocked reports whether the time of a live entry is over.
-func (t *tickets[V]) endedLocked(e *entry[V]) bool {
+func (t *tickets[K, V]) endedLocked(e *entry[K, V]) bool {
 	return t.clock.now() >= e.expires.Load()
 }
 
 // restoreLocked ends the ticket e, and puts its former in its place.
-func (t *tickets[V]) restoreLocked(sh *ticketShard[V], e *entry[V]) {
+func (t *tickets[K, V]) restoreLocked(sh *ticketShard[K, V], e *entry[K, V]) {
 	if e.former == nil {
 		t.voidLocked(sh, e.at.key)
 		return
@@ -73,7 +73,7 @@ func (t *tickets[V]) restoreLocked(sh *ticketShard[V], e *entry[V]) {
 
 // push handles a push for key that is no echo. It ends a ticket, and an entry
 // whose time is not over, and reports whether there was one.
-func (t *tickets[V]) push(key string) bool {
+func (t *tickets[K, V]) push(key string) bool {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -93,7 +93,7 @@ func (t *tickets[V]) push(key string) bool {
 
 // stale returns what may be served stale of key under session s, or nil, and
 // whether the load in progress has been found to take long.
-func (t *tickets[V]) stale(key string, s *session) (e *entry[V], late bool) {
+func (t *tickets[K, V]) stale(key string, s *session) (e *entry[K, V], late bool) {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -108,7 +108,7 @@ func (t *tickets[V]) stale(key string, s *session) (e *entry[V], late bool) {
 }
 
 // setLate notes that the load of key takes long, if one is in progress.
-func (t *tickets[V]) setLate(key string) {
+func (t *tickets[K, V]) setLate(key string) {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -185,7 +185,7 @@ func (c *Cache[K, V]) instead(f *flight[K, V], out outcome[V]) (_ outcome[V], ok
 // until the monotonic time ends, and whose TTL is ttl. It returns when the
 // entry itself is to end: a thousandth earlier, a second at most, for Redis counts with another
 // clock, in milliseconds, and its push must not come before (see tickets.push).
-func (c *Cache[K, V]) staleEnds(e *entry[V], ends int64, ttl time.Duration) int64 {
+func (c *Cache[K, V]) staleEnds(e *entry[K, V], ends int64, ttl time.Duration) int64 {
 	now := c.redis.clock.now()
 	until := after(ends, c.opts.ServeStale-ttl) // ServeStale after the load began
 	if c.opts.ServeStale == 0 || until <= now {
@@ -197,7 +197,7 @@ func (c *Cache[K, V]) staleEnds(e *entry[V], ends int64, ttl time.Duration) int6
 
 // outdate ends what could be served stale of key: a load has answered. Whatever
 // becomes of its answer, nothing older is served from now on.
-func (t *tickets[V]) outdate(key string) {
+func (t *tickets[K, V]) outdate(key string) {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

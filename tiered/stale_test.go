@@ -242,7 +242,7 @@ func TestNotStale(t *testing.T) {
 // the local tier only when a newer one has taken its place.
 func TestFormerAddedLate(t *testing.T) {
 	t.Parallel()
-	l, tk, s := newLocal[string, int](10), newTickets[int](), freshSession()
+	l, tk, s := newLocal[string, int](10, EvictTwoQueue), newTickets[string, int](), freshSession()
 	tk.clock = newClock()
 	late := tk.open(place{key: "k"}, s)
 	late.staleUntil = endless

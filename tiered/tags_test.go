@@ -511,7 +511,7 @@ func TestListLostDuringLoad(t *testing.T) {
 // The index of tags has what tickets have, and nothing else.
 func TestTagIndex(t *testing.T) {
 	t.Parallel()
-	tk := newTickets[int]()
+	tk := newTickets[string, int]()
 	s := newSession(forever)
 	one := tk.open(place{key: "1", tag: "t"}, s)
 	two := tk.open(place{key: "2", tag: "t"}, s)

@@ -28,28 +28,34 @@ import (
 //
 // With a ticket opened before 1, step 3 voids it and step 4 stores nothing
 // (TestPushBeforeFill).
-type entry[V any] struct {
-	at      place
-	session uint64       // the id of the session it was filled under
-	expires atomic.Int64 // monotonic time; 0: a ticket, or void
+type entry[K comparable, V any] struct {
+	// What a local hit looks at is first: it fits a cache line, with a key that
+	// is a string.
+	next    atomic.Pointer[entry[K, V]] // in its bucket of the local tier
+	hash    uint64                      // of key in the local tier; like key, written once, before it is there
+	key     K
+	session uint64        // the id of the session it was filled under
+	expires atomic.Int64  // monotonic time; 0: a ticket, or void
+	uses    atomic.Uint32 // hits that the queues have not taken note of: see maxUses
 
 	// Written before commit, read-only afterwards.
-	staleUntil int64 // monotonic time up to which the value may be served stale; 0: never
-	value      V
-	absent     bool
 	alone      bool // Redis was not asked: it expires within MaxStale, and needs no lease
+	absent     bool
+	value      V
+	at         place
+	staleUntil int64 // monotonic time up to which the value may be served stale; 0: never
 
 	// Guarded by the mu of its shard.
 	echoes bool          // the next push is the echo of this node's own write
 	late   bool          // of a ticket: a caller went without waiting for it any longer
 	voided chan struct{} // made for one who waits
-	former *entry[V]     // of a ticket: what may be served stale if nothing comes of it
+	former *entry[K, V]  // of a ticket: what may be served stale if nothing comes of it
 
 	refreshed atomic.Bool // a refresh ahead has been begun, or was not possible
 }
 
 // answer returns what a live entry says.
-func (e *entry[V]) answer() (V, error) {
+func (e *entry[K, V]) answer() (V, error) {
 	if e.absent {
 		var zero V
 		return zero, ErrNotFound
@@ -60,27 +66,27 @@ func (e *entry[V]) answer() (V, error) {
 // tickets finds the one entry that answers for a Redis key: the latest ticket,
 // or the entry that was made of it. It never keeps more than the open flights
 // and the local tier do: who drops an entry calls release.
-type tickets[V any] struct {
+type tickets[K comparable, V any] struct {
 	seed   maphash.Seed
 	clock  clock
-	shards [64]ticketShard[V]
+	shards [64]ticketShard[K, V]
 	tags   tagIndex
 }
 
-type ticketShard[V any] struct {
+type ticketShard[K comparable, V any] struct {
 	mu      sync.Mutex
-	entries map[string]*entry[V] // by Redis key
+	entries map[string]*entry[K, V] // by Redis key
 }
 
-func newTickets[V any]() *tickets[V] {
-	t := &tickets[V]{seed: maphash.MakeSeed(), tags: newTagIndex()}
+func newTickets[K comparable, V any]() *tickets[K, V] {
+	t := &tickets[K, V]{seed: maphash.MakeSeed(), tags: newTagIndex()}
 	for i := range t.shards {
-		t.shards[i].entries = make(map[string]*entry[V])
+		t.shards[i].entries = make(map[string]*entry[K, V])
 	}
 	return t
 }
 
-func (t *tickets[V]) shard(key string) *ticketShard[V] {
+func (t *tickets[K, V]) shard(key string) *ticketShard[K, V] {
 	return &t.shards[maphash.String(t.seed, key)%uint64(len(t.shards))]
 }
 
@@ -88,8 +94,8 @@ func (t *tickets[V]) shard(key string) *ticketShard[V] {
 // or entry for it is void: the new one will say what the key holds. Who
 // waits on the earlier one waits on the new one from now on. (Were they woken,
 // two flights for one key that both wait would wake each other for ever.)
-func (t *tickets[V]) open(at place, s *session) *entry[V] {
-	e := &entry[V]{at: at, session: s.id}
+func (t *tickets[K, V]) open(at place, s *session) *entry[K, V] {
+	e := &entry[K, V]{at: at, session: s.id}
 	sh := t.shard(at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -105,7 +111,7 @@ func (t *tickets[V]) open(at place, s *session) *entry[V] {
 
 // commit makes a ticket a live entry until the monotonic time expires, and
 // reports whether it did: a voided ticket stays void.
-func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
+func (t *tickets[K, V]) commit(e *entry[K, V], expires int64) bool {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -125,7 +131,7 @@ func (t *tickets[V]) commit(e *entry[V], expires int64) bool {
 // come first, it is taken for the echo, and the echo voids the ticket: a fill
 // is lost, nothing old is kept. For the write is a compare-and-set, so the
 // other's change either made it fail or came after it, and after the echo.
-func (t *tickets[V]) expectEcho(e *entry[V]) {
+func (t *tickets[K, V]) expectEcho(e *entry[K, V]) {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -133,7 +139,7 @@ func (t *tickets[V]) expectEcho(e *entry[V]) {
 }
 
 // echo reports whether a push for key is the echo that its ticket expects.
-func (t *tickets[V]) echo(key string) bool {
+func (t *tickets[K, V]) echo(key string) bool {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -146,7 +152,7 @@ func (t *tickets[V]) echo(key string) bool {
 }
 
 // void ends the entry for key, if there is one, and reports whether there was.
-func (t *tickets[V]) void(key string) bool {
+func (t *tickets[K, V]) void(key string) bool {
 	sh := t.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -155,7 +161,7 @@ func (t *tickets[V]) void(key string) bool {
 
 // release ends e, a ticket of which nothing came or an entry that was evicted,
 // unless another answers for its key by now. That one may carry e.
-func (t *tickets[V]) release(e *entry[V]) {
+func (t *tickets[K, V]) release(e *entry[K, V]) {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -170,7 +176,7 @@ func (t *tickets[V]) release(e *entry[V]) {
 // wait returns a channel that is closed when the key may have changed: when e,
 // or the latest ticket that has taken its place, is committed, released or
 // void. That one was opened later and will read later, so nothing is missed.
-func (t *tickets[V]) wait(e *entry[V]) <-chan struct{} {
+func (t *tickets[K, V]) wait(e *entry[K, V]) <-chan struct{} {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -192,7 +198,7 @@ var closed = func() chan struct{} {
 }()
 
 // voidLocked ends the entry for key. sh.mu is held.
-func (t *tickets[V]) voidLocked(sh *ticketShard[V], key string) bool {
+func (t *tickets[K, V]) voidLocked(sh *ticketShard[K, V], key string) bool {
 	e := sh.entries[key]
 	if e == nil {
 		return false
@@ -206,14 +212,14 @@ func (t *tickets[V]) voidLocked(sh *ticketShard[V], key string) bool {
 }
 
 // dropFormerLocked voids what e carries.
-func (e *entry[V]) dropFormerLocked() {
+func (e *entry[K, V]) dropFormerLocked() {
 	if e.former != nil {
 		e.former.expires.Store(0)
 		e.former = nil
 	}
 }
 
-func (e *entry[V]) wakeLocked() {
+func (e *entry[K, V]) wakeLocked() {
 	if e.voided != nil {
 		close(e.voided)
 		e.voided = nil
