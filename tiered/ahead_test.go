@@ -343,6 +343,7 @@ func TestOneLoadAfterExpiry(t *testing.T) {
 		src.change()
 		hold := make(chan struct{})
 		src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
+		seemLooked(c, "k")
 		errs := make(chan error, 2)
 		for range 2 {
 			go func() {

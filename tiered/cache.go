@@ -107,17 +107,31 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 //
 // The value is shared by all who get it: whatever it points to must not be
 // modified.
-func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
+func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, err error) {
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	e := c.local.get(key, s, now)
 	if e == nil {
-		f := c.flightTo(key)
-		return c.join(ctx, f, c.joinable(f.at.key, s, now))
+		return c.ask(ctx, key, s, now)
 	}
 	if e.expires.Load()-now < int64(c.opts.RefreshAhead) {
 		c.refreshAhead(ctx, key, e, s)
 	}
-	return e.answer()
+	if e.absent {
+		return value, ErrNotFound
+	}
+	value = e.value // a value of some size is copied once like this, and otherwise twice
+	return value, nil
+}
+
+// ask answers a call of Get that came at the monotonic time now, under session s,
+// from beyond the local tier.
+func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (V, error) {
+	f := c.flightTo(key)
+	if out, ok := c.look(ctx, f, s); ok {
+		note(ctx, out.source)
+		return out.value, out.err
+	}
+	return c.join(ctx, f, c.joinable(f.at.key, s, now))
 }
 
 // GetWithin is [Cache.Get] for a caller who wants less staleness than

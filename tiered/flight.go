@@ -95,6 +95,10 @@ type flight[K comparable, V any] struct {
 	loadBy time.Time // when the time of the load ends
 
 	unheard time.Duration // how long Redis was not heard of before the next read
+
+	// What the look of its caller has found, a moment ago.
+	missed bool // nothing under the key
+	failed bool // that Redis fails
 }
 
 func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
@@ -109,7 +113,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 	defer patience.Stop()
 	for {
 		f.open()
-		if f.session.remote == nil || c.redis.journal.has(f.at) {
+		if f.session.remote == nil || f.failed || c.redis.journal.has(f.at) {
 			return f.loadAlone(ctx)
 		}
 		held, left, err := f.read(ctx)
@@ -134,6 +138,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			if out, ok := f.take(got); ok {
 				return out
 			}
+			c.counters.undecodable.Add(1)
 		case verdict == readable:
 		default:
 			c.counters.undecodable.Add(1)
@@ -178,6 +183,7 @@ func (f *flight[K, V]) reopen() { f.ticket = f.cache.tickets.open(f.at, f.sessio
 func (f *flight[K, V]) release() {
 	if f.ticket != nil {
 		f.cache.tickets.release(f.ticket)
+		f.ticket = nil
 	}
 }
 
@@ -201,7 +207,6 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 	if got.kind == kindAbsent {
 		out.err = ErrNotFound
 	} else if err := c.opts.Codec.Unmarshal(got.payload, &out.value); err != nil {
-		c.counters.undecodable.Add(1)
 		return out, false
 	}
 	c.counters.redisHits.Add(1)
@@ -288,6 +293,10 @@ func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool
 // read reads the key. Right after a wait in which Redis was not heard of, what
 // is left of its timeout must do.
 func (f *flight[K, V]) read(ctx context.Context) (held []byte, left time.Duration, err error) {
+	if f.missed { // if there is a value by now, the lease will not be placed
+		f.missed = false
+		return nil, 0, nil
+	}
 	if f.unheard > 0 {
 		var cancel context.CancelFunc
 		// That the line is late it cannot tell in less than the whole timeout.

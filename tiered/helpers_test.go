@@ -152,6 +152,12 @@ func (t *tickets[K, V]) open4test() int {
 	return n
 }
 
+// seemLooked makes it seem that somebody looks for key, so that who comes next
+// does not, and joins a flight.
+func seemLooked[V any](c *Cache[string, V], key string) {
+	c.tickets.open(c.place(key), c.redis.current.Load())
+}
+
 // get wants an answer and no error.
 func get(t testing.TB, c *Cache[string, string], key, want string) {
 	t.Helper()

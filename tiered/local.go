@@ -49,7 +49,7 @@ func newLocal[K comparable, V any](limit int, policy Eviction) *local[K, V] {
 		n *= 2
 	}
 	buckets := n
-	for buckets < limit+limit/2 {
+	for buckets < limit {
 		buckets *= 2
 	}
 	l := &local[K, V]{

@@ -292,6 +292,7 @@ func TestFlightWithoutTicket(t *testing.T) {
 		}()
 		return answer
 	}
+	seemLooked(c, "a:1")
 	first := ask()
 	<-held
 	if err := c.Invalidate(t.Context(), "a:1"); err != nil {

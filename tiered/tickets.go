@@ -45,13 +45,13 @@ type entry[K comparable, V any] struct {
 	at         place
 	staleUntil int64 // monotonic time up to which the value may be served stale; 0: never
 
+	refreshed atomic.Bool // a refresh ahead has been begun, or was not possible
+
 	// Guarded by the mu of its shard.
 	echoes bool          // the next push is the echo of this node's own write
 	late   bool          // of a ticket: a caller went without waiting for it any longer
 	voided chan struct{} // made for one who waits
 	former *entry[K, V]  // of a ticket: what may be served stale if nothing comes of it
-
-	refreshed atomic.Bool // a refresh ahead has been begun, or was not possible
 }
 
 // answer returns what a live entry says.
@@ -99,6 +99,25 @@ func (t *tickets[K, V]) open(at place, s *session) *entry[K, V] {
 	sh := t.shard(at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
+	t.openLocked(sh, e)
+	return e
+}
+
+// openFirst is open for a key that has no open ticket; else it returns nil.
+func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
+	sh := t.shard(at.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if last := sh.entries[at.key]; last != nil && last.expires.Load() == 0 {
+		return nil
+	}
+	e := &entry[K, V]{at: at, session: s.id}
+	t.openLocked(sh, e)
+	return e
+}
+
+func (t *tickets[K, V]) openLocked(sh *ticketShard[K, V], e *entry[K, V]) {
+	at := e.at
 	if old := sh.entries[at.key]; old != nil {
 		t.inheritLocked(e, old)
 		e.voided, old.voided = old.voided, nil
@@ -106,7 +125,6 @@ func (t *tickets[K, V]) open(at place, s *session) *entry[K, V] {
 		t.tags.add(at) // else it is there: an invalidation must find what e carries all the time
 	}
 	sh.entries[at.key] = e
-	return e
 }
 
 // commit makes a ticket a live entry until the monotonic time expires, and
