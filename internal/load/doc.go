@@ -23,7 +23,8 @@
 // latency counts from the moment at which the text was due, so that a customer
 // who waits for one answer does not hide how late the next text is. How late
 // the customers themselves were, with nothing to wait for, is a figure of its
-// own: if it is large, this process is what limits, and there is no verdict.
+// own: if it is large, this process is what limits, and there is no verdict. More
+// answers in a second than were asked for are what was left from before.
 //
 // Memory is what the server occupies with all connections open and no text
 // under way, when it has been measured, less what it occupied before the first
