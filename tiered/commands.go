@@ -12,12 +12,11 @@ import (
 // What follows makes a link a [remote].
 
 func (l *link) read(ctx context.Context, at place) (held []byte, left time.Duration, err error) {
-	done, err := l.breaker.enter(ctx)
+	count, err := l.breaker.enter()
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { done(err) }()
-	began := time.Now()
+	began := l.redis.clock.now()
 	switch {
 	case at.tag != "":
 		held, left, err = l.readTagged(ctx, at)
@@ -26,8 +25,9 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	default:
 		held, err = l.get(ctx, at.key)
 	}
+	l.breaker.leave(ctx, count, err)
 	if !isUnasked(err) {
-		l.redis.latency.observe(time.Since(began))
+		l.redis.latency.observe(time.Duration(l.redis.clock.now() - began))
 	}
 	return held, left, err
 }
@@ -94,12 +94,17 @@ func lifetime(ms int64, asked time.Time) time.Duration {
 	return time.Duration(ms)*time.Millisecond - time.Since(asked)
 }
 
-func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) (held []byte, err error) {
-	done, err := l.breaker.enter(ctx)
+func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+	count, err := l.breaker.enter()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { done(err) }()
+	held, err := l.setAndGet(ctx, at, value, ttl)
+	l.breaker.leave(ctx, count, err)
+	return held, err
+}
+
+func (l *link) setAndGet(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
 	if at.tag != "" {
 		return l.bytesOrNil(l.script(ctx, taggedSetScript, at.keys(), rueidis.BinaryString(value), milliseconds(ttl), at.mode()))
 	}
@@ -116,18 +121,19 @@ func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time
 	return l.bytesOrNil(res[1])
 }
 
-func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (swapped bool, err error) {
-	done, err := l.breaker.enter(ctx)
+func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	count, err := l.breaker.enter()
 	if err != nil {
 		return false, err
 	}
-	defer func() { done(err) }()
 	s := swapScript
 	if at.tag != "" {
 		s = taggedSwapScript
 	}
-	swapped, err = l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
-	return swapped, l.checked(err)
+	swapped, err := l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
+	err = l.checked(err)
+	l.breaker.leave(ctx, count, err)
+	return swapped, err
 }
 
 func (l *link) drop(ctx context.Context, at place, old []byte) (bool, error) {

@@ -89,6 +89,7 @@ type flight[K comparable, V any] struct {
 	exact   bool   // no stale value will do, whatever becomes of the load
 	began   epochs // when nothing had been read
 	session *session
+	framer  framer       // of the session: see form
 	ticket  *entry[K, V] // nil once it is committed
 
 	slot   bool      // f has one among the loads, and has not begun to load
@@ -196,7 +197,8 @@ func (f *flight[K, V]) form() form {
 			tagged:    f.at.tag != "",
 		}
 	}
-	return framer{life: f.session.life, fingerprint: f.cache.fingerprint}
+	f.framer = framer{life: f.session.life, fingerprint: f.cache.fingerprint}
+	return &f.framer // as an interface, a copy would be on the heap
 }
 
 // take makes a frame from Redis the outcome, and keeps it locally for what is
@@ -206,8 +208,14 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 	out := outcome[V]{source: SourceRedis}
 	if got.kind == kindAbsent {
 		out.err = ErrNotFound
-	} else if err := c.opts.Codec.Unmarshal(got.payload, &out.value); err != nil {
-		return out, false
+	} else {
+		// Into the ticket, where it is wanted and nobody looks yet: a variable
+		// that a codec is handed would be on the heap as well.
+		value := &f.ticket.value
+		if err := c.opts.Codec.Unmarshal(got.payload, value); err != nil {
+			return out, false
+		}
+		out.value = *value
 	}
 	c.counters.redisHits.Add(1)
 	c.damper.succeeded(f.at.key)
