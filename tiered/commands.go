@@ -38,17 +38,22 @@ func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 	if err := l.reserve(ctx); err != nil {
 		return nil, err
 	}
-	res := l.client.Do(ctx, l.client.B().Get().Key(key).Build())
+	res := l.client.Do(ctx, l.command("GET", key))
 	l.release(ctx, res.NonRedisError())
 	return l.bytesOrNil(res)
+}
+
+// command makes one of words. The builders of rueidis that know which word is the
+// key hash it, to find its node in a cluster.
+func (l *link) command(words ...string) rueidis.Completed {
+	return l.client.B().Arbitrary(words[0]).Args(words[1:]...).Build()
 }
 
 func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	asked := time.Now()
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	b := l.client.B()
-	res := l.send(ctx, l.reserve, b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build())
+	res := l.send(ctx, l.reserve, l.command("GET", at.key), l.command("PTTL", at.key))
 	held, err := l.bytesOrNil(res[0])
 	if err != nil || held == nil {
 		return nil, 0, err
@@ -110,11 +115,10 @@ func (l *link) setAndGet(ctx context.Context, at place, value []byte, ttl time.D
 	}
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	b := l.client.B()
 	// The write ends this node's registration (rule 1), so the read comes last.
 	res := l.send(ctx, l.reserve,
-		b.Set().Key(at.key).Value(rueidis.BinaryString(value)).Nx().PxMilliseconds(ttl.Milliseconds()).Build(),
-		b.Get().Key(at.key).Build())
+		l.command("SET", at.key, rueidis.BinaryString(value), "NX", "PX", milliseconds(ttl)),
+		l.command("GET", at.key))
 	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
 		return nil, l.checked(err)
 	}
