@@ -32,11 +32,9 @@ func (c *Cache[K, V]) refreshAhead(ctx context.Context, key K, e *entry[K, V], s
 				_ = c.panicked(p)
 			}
 		}()
-		ctx, cancel := endsWith(context.WithoutCancel(ctx), c.ctx)
-		defer cancel()
 		f := c.flightTo(key)
 		f.session, f.began = s, c.epochs(f.at)
-		f.refresh(ctx, left)
+		f.refresh(context.WithoutCancel(ctx), left)
 	}()
 }
 

@@ -185,6 +185,10 @@ const batchKeys = 500
 
 // deadline bounds a command. The reply may still come later; rueidis drops it.
 func (l *link) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if ctx.Done() == nil {
+		limit := l.limits.take(ctx, l.redis.opts.Timeout)
+		return limit, limit.stop
+	}
 	return bounded(ctx, l.redis.opts.Timeout)
 }
 

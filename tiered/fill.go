@@ -24,10 +24,10 @@ func (f *flight[K, V]) noteFailure(err error) {
 // loadAlone asks the loader without filling Redis. Nothing is sure to tell
 // this node of the next change, so the result is kept for MaxStale at most.
 func (f *flight[K, V]) loadAlone(ctx context.Context) outcome[V] {
-	if err := ctx.Err(); err != nil { // the cache was closed meanwhile
-		return outcome[V]{err: err}
+	if f.cache.ctx.Err() != nil {
+		return outcome[V]{err: ErrClosed}
 	}
-	if _, err := f.admit(ctx); err != nil {
+	if _, err := f.admit(); err != nil {
 		return outcome[V]{err: err}
 	}
 	began := f.cache.redis.clock.now()
@@ -67,7 +67,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 // An invalidation meanwhile has removed it, and then neither tier keeps what may
 // be older.
 func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
-	if _, err := f.admit(ctx); err != nil {
+	if _, err := f.admit(); err != nil {
 		return outcome[V]{err: err}
 	}
 	began := f.cache.redis.clock.now()
@@ -206,6 +206,7 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	began := c.redis.clock.now()
 	ctx, cancel := context.WithDeadline(ctx, f.loadBy)
 	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
 	done := make(chan outcome[V], 1)
 	f.slot = false     // it is the load's now
 	c.work.Go(func() { // the flight has begun, so Close waits already

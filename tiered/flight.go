@@ -45,7 +45,8 @@ func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V
 	}
 }
 
-// fly runs f. ctx only carries values.
+// fly runs f. ctx only carries values; whatever f waits for ends with the cache,
+// but for Redis, which has its Timeout.
 func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V]) {
 	f.began = c.epochs(f.at) // before anything is read
 	defer func() { out.epoch = f.began.tag }()
@@ -59,9 +60,6 @@ func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V])
 			out = outcome[V]{err: c.panicked(p)}
 		}
 	}()
-	ctx, cancel := endsWith(ctx, c.ctx)
-	defer cancel()
-
 	defer f.release()
 	defer f.stepBack()
 	out = f.run(ctx)
@@ -131,7 +129,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.
 		case verdict == readable && got.kind == kindLease:
-			if !f.wait(ctx) {
+			if !f.wait() {
 				return f.loadAlone(ctx)
 			}
 			continue
@@ -147,7 +145,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 				return f.loadAlone(ctx)
 			}
 		}
-		queued, err := f.admit(ctx)
+		queued, err := f.admit()
 		if err != nil {
 			return outcome[V]{err: err}
 		}
@@ -270,7 +268,7 @@ const pollEvery = 10 * time.Millisecond
 // session is over. It returns false at waitUntil at the latest. It returns true
 // as well when half the Redis timeout has passed: a server that is frozen
 // pushes nothing, and the next read, which has the other half, will tell.
-func (f *flight[K, V]) wait(ctx context.Context) bool {
+func (f *flight[K, V]) wait() bool {
 	if f.unheard == 0 { // else the wait goes on
 		f.cache.counters.waits.Add(1)
 	}
@@ -290,7 +288,7 @@ func (f *flight[K, V]) wait(ctx context.Context) bool {
 	case <-again.C:
 		f.unheard = step
 		return step < left
-	case <-ctx.Done():
+	case <-f.cache.ctx.Done():
 		return false
 	}
 }

@@ -54,10 +54,64 @@ func (l *lateness) end() {
 	}
 }
 
-// bounded returns a context for a wait for Redis. When it ends because of d,
-// its cause is errTimeout.
+// bounded returns a context for a wait for Redis, to be given up by the function.
+// When it ends because of d, timedOut says so.
 func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, d, errTimeout)
+}
+
+// timedOut reports whether ctx, or one that it was made of, has ended because a
+// wait for Redis was too long.
+func timedOut(ctx context.Context) bool {
+	if l, ok := ctx.(*limit); ok {
+		return l.ended.Load()
+	}
+	return errors.Is(context.Cause(ctx), errTimeout)
+}
+
+// A limit is what bounded returns, for a context that never ends by itself, like
+// that of a flight. It is used again and again: of all that is allocated for a
+// miss, contexts were a quarter.
+type limit struct {
+	context.Context // for its values
+	done            chan struct{}
+	ended           atomic.Bool
+	timer           *time.Timer
+	stop            context.CancelFunc
+}
+
+// limits are those that nobody uses.
+type limits struct{ sync.Pool }
+
+// take returns a limit that ends after d. Its stop gives it back.
+func (p *limits) take(ctx context.Context, d time.Duration) *limit {
+	l, ok := p.Get().(*limit)
+	if ok {
+		l.Context = ctx
+		l.timer.Reset(d)
+		return l
+	}
+	l = &limit{Context: ctx, done: make(chan struct{})}
+	l.stop = func() {
+		if l.timer.Stop() { // else it has ended, or is about to
+			l.Context = nil
+			p.Put(l)
+		}
+	}
+	l.timer = time.AfterFunc(d, func() {
+		l.ended.Store(true)
+		close(l.done)
+	})
+	return l
+}
+
+func (l *limit) Done() <-chan struct{} { return l.done }
+
+func (l *limit) Err() error {
+	if l.ended.Load() {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // overdue makes the line late.

@@ -25,6 +25,7 @@ type link struct {
 	pulse   pulse
 	breaker *breaker // between flights and the commands that they wait for
 	late    *lateness
+	limits  limits
 
 	hurry  chan struct{} // tells heartbeat not to wait for the next beat
 	closed chan struct{} // closed when nobody gets a reply any more

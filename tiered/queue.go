@@ -45,7 +45,7 @@ func (q *loadQueue) leave() { q.slots.Release(1) }
 // line must not keep the others from loading. After a wait in line what Redis
 // said may have changed, which the lease will find out. queued reports whether
 // there was such a wait.
-func (f *flight[K, V]) admit(ctx context.Context) (queued bool, err error) {
+func (f *flight[K, V]) admit() (queued bool, err error) {
 	c := f.cache
 	if f.slot {
 		return false, nil
@@ -59,11 +59,11 @@ func (f *flight[K, V]) admit(ctx context.Context) (queued bool, err error) {
 		f.slot = true
 		return false, nil
 	}
-	line, cancel := context.WithDeadline(ctx, f.loadBy)
+	line, cancel := context.WithDeadline(c.ctx, f.loadBy)
 	defer cancel()
 	if err := c.loads.enter(line); err != nil {
-		if ctx.Err() != nil { // the cache was closed
-			return true, ctx.Err()
+		if c.ctx.Err() != nil {
+			return true, ErrClosed
 		}
 		c.counters.overloaded.Add(1)
 		return true, err

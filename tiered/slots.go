@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -62,7 +61,7 @@ func (l *link) release(ctx context.Context, err error) {
 	case !isAbandoned(err):
 		<-l.slots
 		return
-	case errors.Is(context.Cause(ctx), errTimeout):
+	case timedOut(ctx):
 		l.late.begin()
 	}
 	l.abandoned.Add(1)
