@@ -48,7 +48,11 @@ func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, 
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	b := l.client.B()
-	res := l.send(ctx, l.reserve, b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build())
+	return l.plainReply(l.send(ctx, l.reserve, b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build()), asked)
+}
+
+// plainReply reads the replies to GET and PTTL, sent since asked.
+func (l *link) plainReply(res []rueidis.RedisResult, asked time.Time) ([]byte, time.Duration, error) {
 	held, err := l.bytesOrNil(res[0])
 	if err != nil || held == nil {
 		return nil, 0, err
@@ -62,7 +66,12 @@ func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, 
 
 func (l *link) readTagged(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	asked := time.Now()
-	pair, err := l.script(ctx, taggedReadScript, at.keys(), at.mode()).ToArray()
+	return l.taggedReply(l.script(ctx, taggedReadScript, at.keys(), at.mode()), asked)
+}
+
+// taggedReply reads the reply to taggedReadScript, sent since asked.
+func (l *link) taggedReply(res rueidis.RedisResult, asked time.Time) ([]byte, time.Duration, error) {
+	pair, err := res.ToArray()
 	switch {
 	case rueidis.IsRedisNil(err):
 		return nil, 0, nil
