@@ -28,7 +28,7 @@ func leadCache(b *testing.B, o tiered.Options) *tiered.Cache[string, pg.Lead] {
 }
 
 // node returns a cache of what load loads, on a link to Redis of its own.
-func node[V any](b *testing.B, prefix string, load tiered.LoaderFunc[string, V], o tiered.Options) *tiered.Cache[string, V] {
+func node[V any](b *testing.B, prefix string, load tiered.Loader[string, V], o tiered.Options) *tiered.Cache[string, V] {
 	b.Helper()
 	rdb, err := tiered.Dial(tiered.RedisOptions{
 		URL:     servertest.RedisURL(b),
