@@ -5,8 +5,11 @@ TOOL    := $(GO) tool -modfile=internal/tools/go.mod
 TIMEOUT ?= 10m
 
 # What chaos does by default.
-DURATION ?= 30s
-NODES    ?= 4
+chaos: DURATION ?= 30s
+NODES           ?= 4
+
+# What churn does by default.
+churn: DURATION ?= 10m
 
 # What bench-rivals does by default.
 COUNT     ?= 5
@@ -14,7 +17,7 @@ BENCHTIME ?= 1s
 BENCH     ?= .
 RESULTS   ?= bench/rivals/rivals.out
 
-.PHONY: help demo test check lint fmt bench bench-rivals chaos outage setup
+.PHONY: help demo test check lint fmt bench bench-rivals chaos outage load churn setup
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +64,14 @@ chaos: ## break everything and check every read; DURATION=30s SEED=… NODES=4 P
 outage: ## take Redis away under full load and check what readers notice; ARGS="-h" lists the options
 	@scripts/setup test
 	@$(GO) run ./internal/outage/run $(ARGS)
+
+load: ## hold 10,000 conversations, without the cache and with it, and print what one costs; ARGS="-h" lists the options
+	@scripts/setup test
+	@$(GO) run ./internal/load/run $(ARGS)
+
+churn: ## make and end entries for a long time, and check that nothing grows; DURATION=10m ARGS="-h"
+	@scripts/setup test
+	@$(GO) run ./internal/churn/run -duration $(DURATION) $(ARGS)
 
 setup: ## install what the tests need, where that is possible
 	@scripts/setup test

@@ -1,8 +1,8 @@
 package bench
 
 import (
+	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -12,78 +12,96 @@ import (
 	"leadcache/tiered"
 )
 
-const (
-	organization = "b0c1b1c1-0000-0000-0000-000000000001"
-	number       = "+17786528784"
-)
-
-// leadService returns a service on a connected Redis and a database of its own.
-func leadService(b *testing.B) *leadsvc.Service {
-	b.Helper()
-	quiet := slog.New(slog.DiscardHandler)
-	url := servertest.RedisURL(b)
-	rdb, err := tiered.Dial(tiered.RedisOptions{URL: url, Prefix: servertest.Prefix(b, url), Timeout: 10 * time.Second, Logger: quiet})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { rdb.Close() })
-	db, err := pg.Open(b.Context(), pg.Options{URL: servertest.Schema(b, servertest.DatabaseURL(b)), Logger: quiet})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(db.Close)
-	if err := db.Migrate(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	s, err := leadsvc.New(rdb, db, leadsvc.Config{LeadTTL: time.Hour, OrganizationTTL: time.Hour, Logger: quiet})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { s.Close() })
-	servertest.Eventually(b, 10*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
-	return s
-}
-
-// BenchmarkFindOrCreateLead asks for one lead that the local tier holds, by its
-// number as a carrier writes it.
+// BenchmarkFindOrCreateLead asks for one lead that the local tier holds: the
+// service, by the number as a carrier writes it, and, beside it, a plain cache
+// of leads under a key of the same shape. What the service adds is to read the
+// number, and to check that the lead is the one that was asked for.
 func BenchmarkFindOrCreateLead(b *testing.B) {
-	localHits(b, "lead", func(s *leadsvc.Service) error {
-		_, err := s.FindOrCreateLead(b.Context(), number, organization)
-		return err
-	})
+	db := newDatabase(b, 1)
+	s := newService(b, db, prefixed(b), leadsvc.Config{})
+	c := db.callers[0]
+	org, err := s.OrganizationByPhone(b.Context(), c.to)
+	if err != nil {
+		b.Fatal(err)
+	}
+	leads, key := structCache(b, c.from, org.ID)
+	for _, g := range widths {
+		b.Run(fmt.Sprint("service/g=", g), func(b *testing.B) {
+			localHits(b, g, func() tiered.Stats { return s.Stats()["lead"] }, func(ctx context.Context) error {
+				_, err := s.FindOrCreateLead(ctx, c.from, org.ID)
+				return err
+			})
+		})
+		b.Run(fmt.Sprint("get/g=", g), func(b *testing.B) {
+			localHits(b, g, leads.Stats, func(ctx context.Context) error {
+				_, err := leads.Get(ctx, key)
+				return err
+			})
+		})
+	}
 }
 
 // BenchmarkOrganizationByPhone asks for one number that the local tier holds.
 func BenchmarkOrganizationByPhone(b *testing.B) {
-	localHits(b, "organization", func(s *leadsvc.Service) error {
-		_, err := s.OrganizationByPhone(b.Context(), number)
-		return err
-	})
-}
-
-// localHits measures a call that is answered by the cache of that name.
-func localHits(b *testing.B, name string, call func(*leadsvc.Service) error) {
-	b.Helper()
+	db := newDatabase(b, 1)
+	s := newService(b, db, prefixed(b), leadsvc.Config{})
 	for _, g := range widths {
 		b.Run(fmt.Sprint("g=", g), func(b *testing.B) {
-			s := leadService(b)
-			for range 2 { // the call that makes a lead does not remember it
-				if err := call(s); err != nil {
-					b.Fatal(err)
-				}
-			}
-			before := s.Stats()[name]
-			callers(b, g, func(next func() bool) error {
-				for next() {
-					if err := call(s); err != nil {
-						return err
-					}
-				}
-				return nil
+			localHits(b, g, func() tiered.Stats { return s.Stats()["organization"] }, func(ctx context.Context) error {
+				_, err := s.OrganizationByPhone(ctx, db.callers[0].to)
+				return err
 			})
-			if st := s.Stats()[name]; st.LocalHits-before.LocalHits != st.Gets-before.Gets {
-				b.Errorf("not all were local hits: %+v", st)
-			}
 		})
 	}
+}
+
+// A leadKey is like the service's.
+type leadKey struct {
+	phone leadsvc.Phone
+	org   string
+}
+
+// structCache returns a cache of leads, and the key of the one with that number.
+func structCache(b *testing.B, number, org string) (*tiered.Cache[leadKey, pg.Lead], leadKey) {
+	b.Helper()
+	phone, err := leadsvc.ParsePhone(number)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := prefixed(b)
+	o.URL = servertest.RedisURL(b)
+	keys := tiered.Keyspace[leadKey]{Name: "lead", Key: func(k leadKey) string { return k.phone.String() + ":" + k.org }}
+	load := func(_ context.Context, k leadKey) (pg.Lead, error) { return lead(keyOf(0)), nil }
+	cache, err := tiered.New(connected(b, o), keys, tiered.LoaderFunc[leadKey, pg.Lead](load), tiered.Options{TTL: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { cache.Close() })
+	return cache, leadKey{phone, org}
+}
+
+// localHits measures a call that the cache with those stats answers.
+func localHits(b *testing.B, g int, stats func() tiered.Stats, call func(context.Context) error) {
+	b.Helper()
+	ctx := b.Context()
+	if err := call(ctx); err != nil { // the first of all loads
+		b.Fatal(err)
+	}
+	before := stats()
+	callers(b, g, func(next func() bool) error {
+		for next() {
+			if err := call(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if st := since(stats(), before); st.Gets != uint64(b.N) || st.LocalHits != st.Gets {
+		b.Errorf("not all were local hits: %+v", st)
+	}
+}
+
+func prefixed(b *testing.B) tiered.RedisOptions {
+	b.Helper()
+	return tiered.RedisOptions{Prefix: servertest.Prefix(b, servertest.RedisURL(b))}
 }

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -86,12 +85,18 @@ func BenchmarkMany(b *testing.B) {
 	}{{"local", 1000, true}, {"redis", 1, true}, {"miss", 1, false}} {
 		for _, way := range ways {
 			b.Run(from.name+"/"+way.name, func(b *testing.B) {
-				load := manyLeads{latency: time.Millisecond}
-				cache := node(b, servertest.Prefix(b, servertest.RedisURL(b)), load, tiered.Options{TTL: time.Hour, LocalEntries: from.entries})
+				rdb := connected(b, tiered.RedisOptions{URL: servertest.RedisURL(b), Prefix: servertest.Prefix(b, servertest.RedisURL(b))})
+				space := tiered.Keyspace[string]{Name: "lead", Key: func(k string) string { return k }}
+				o := tiered.Options{TTL: time.Hour, LocalEntries: from.entries}
+				cache, err := tiered.New(rdb, space, manyLeads{latency: time.Millisecond}, o)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer cache.Close()
 				names := make([]string, keys)
 				name := func(round int) {
 					for i := range names {
-						names[i] = fmt.Sprint("lead ", round, " ", i)
+						names[i] = keyOf(int64(round*keys + i))
 					}
 				}
 				name(0)

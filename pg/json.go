@@ -28,6 +28,28 @@ func canonical(raw []byte) (JSON, error) {
 	return JSON(escaped.String()), nil
 }
 
+// isCanonical says of valid JSON whether it is its own canonical form, as what
+// this package wrote is. It may say no of what is: 0xe2 begins the line ends,
+// and other characters.
+func isCanonical(doc []byte) bool {
+	quoted := false
+	for i := 0; i < len(doc); i++ {
+		switch doc[i] {
+		case '"':
+			quoted = !quoted
+		case '\\':
+			i++
+		case ' ', '\t', '\n', '\r':
+			if !quoted {
+				return false
+			}
+		case '<', '>', '&', 0xe2:
+			return false
+		}
+	}
+	return string(doc) != "null"
+}
+
 // MarshalJSON embeds the document as it is.
 func (j JSON) MarshalJSON() ([]byte, error) {
 	if j == "" {
@@ -36,8 +58,13 @@ func (j JSON) MarshalJSON() ([]byte, error) {
 	return []byte(j), nil
 }
 
-// UnmarshalJSON takes any document.
+// UnmarshalJSON takes any document. That data is JSON is for the caller to see
+// to, as everywhere.
 func (j *JSON) UnmarshalJSON(data []byte) (err error) {
+	if isCanonical(data) {
+		*j = JSON(data)
+		return nil
+	}
 	*j, err = canonical(data)
 	return err
 }

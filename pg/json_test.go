@@ -84,11 +84,17 @@ func TestJSON(t *testing.T) {
 func FuzzJSON(f *testing.F) {
 	f.Add([]byte(`{"a":[1,"<\u2028>",null]}`))
 	f.Add([]byte("\"\xff\xe2\x80\xa8\""))
+	f.Add([]byte(`{"a\\\" b": "c "}`))
+	f.Add([]byte(` null `))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var j pg.JSON
 		if err := j.Scan(data); err != nil {
 			return
 		}
 		roundTrip(t, struct{ J pg.JSON }{j})
+		var unmarshaled pg.JSON
+		if err := unmarshaled.UnmarshalJSON(data); err != nil || unmarshaled != j {
+			t.Errorf("UnmarshalJSON(%q) = %q, %v, Scan says %q", data, unmarshaled, err, j)
+		}
 	})
 }

@@ -28,7 +28,7 @@ type batch[K comparable, V any] struct {
 func (b *batch[K, V]) open() iter.Seq[*member[K, V]] {
 	return func(yield func(*member[K, V]) bool) {
 		for _, m := range b.members {
-			if !isClosed(m.done) && !yield(m) {
+			if !m.ended && !yield(m) {
 				return
 			}
 		}
@@ -52,6 +52,7 @@ func (b *batch[K, V]) leave(m *member[K, V]) {
 	m.out.epoch = m.flight.began.tag
 	m.flight.missed = false // some time ago
 	m.flight.release()
+	m.ended = true
 	close(m.done)
 }
 

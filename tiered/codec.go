@@ -1,6 +1,6 @@
 package tiered
 
-import "encoding/json"
+import "github.com/go-json-experiment/json/v1"
 
 // A Codec turns values into bytes for Redis and back. It is called from
 // several goroutines at once, and must return: its callers wait for it.
@@ -11,6 +11,12 @@ type Codec interface {
 	Unmarshal(data []byte, v any) error
 }
 
+// jsonCodec is encoding/json as it is from Go 1.27 on, which decodes in half
+// the time; with that Go, the package is encoding/json. It takes and writes
+// what encoding/json always did: invalid UTF-8, names twice or in another case.
+// To refuse them here would be to write values that are then refused, for a
+// MarshalJSON can write them, and what a program in another language writes is
+// its own affair.
 type jsonCodec struct{}
 
 func (jsonCodec) Marshal(v any) ([]byte, error)      { return json.Marshal(v) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,7 @@ import (
 // after that one is answered no sooner. So nobody waits on a late line, until a
 // PING on it is answered within the same time (see link.revive).
 type lateness struct {
+	is    atomic.Bool // whether begun is closed, for a look without the lock
 	mu    sync.Mutex
 	begun chan struct{} // closed: the line is late
 }
@@ -24,7 +26,7 @@ var errLate = errors.New("Redis has left a command without a reply, and is not a
 // errTimeout is why a context ends that bounds a wait for Redis.
 var errTimeout = errors.New("no reply within RedisOptions.Timeout")
 
-func newLateness() lateness { return lateness{begun: make(chan struct{})} }
+func newLateness() *lateness { return &lateness{begun: make(chan struct{})} }
 
 // begins returns a channel that is closed when the line is, or becomes, late.
 func (l *lateness) begins() <-chan struct{} {
@@ -33,12 +35,12 @@ func (l *lateness) begins() <-chan struct{} {
 	return l.begun
 }
 
-func (l *lateness) now() bool { return isClosed(l.begins()) }
+func (l *lateness) now() bool { return l.is.Load() }
 
 func (l *lateness) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !isClosed(l.begun) {
+	if !l.is.Swap(true) {
 		close(l.begun)
 	}
 }
@@ -46,17 +48,9 @@ func (l *lateness) begin() {
 func (l *lateness) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if isClosed(l.begun) {
+	if l.is.Load() {
 		l.begun = make(chan struct{})
-	}
-}
-
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
+		l.is.Store(false)
 	}
 }
 

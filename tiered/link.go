@@ -24,7 +24,7 @@ type link struct {
 	tracked bool
 	pulse   pulse
 	breaker *breaker // between flights and the commands that they wait for
-	late    lateness
+	late    *lateness
 
 	hurry  chan struct{} // tells heartbeat not to wait for the next beat
 	closed chan struct{} // closed when nobody gets a reply any more

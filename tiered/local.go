@@ -8,9 +8,9 @@ import (
 
 // local is the in-process tier: live entries by key. It is a hash table of a
 // fixed size whose entries are chained. A look-up takes no lock and writes
-// nothing that another processor reads, but for a mark on an entry that has not
-// been used much yet. Who adds or evicts has the lock of one shard, which has its
-// share of the buckets, and the queues that choose what is evicted.
+// nothing that another processor reads, but for the mark on an entry that had
+// none. Who adds or evicts has the lock of one shard, which has its share of the
+// buckets, and the queues that choose what is evicted.
 //
 // An entry is not changed to make room for another, and one that was taken out
 // keeps its next: who stands on it goes on along the chain that there was, and
@@ -92,8 +92,8 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[K, V] {
 	case e.session == s.id && !fresh && !e.alone:
 	case now >= e.expires.Load():
 	default:
-		if n := e.uses.Load(); n < maxUses {
-			e.uses.Store(n + 1) // of two at once, one may be lost
+		if !e.used.Load() {
+			e.used.Store(true)
 		}
 		l.hits.add()
 		return e

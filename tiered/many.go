@@ -95,6 +95,7 @@ type member[K comparable, V any] struct {
 	alone   bool          // it is loaded without Redis
 	lease   []byte        // that was placed
 	done    chan struct{} // closed when the batch has no more to do with it
+	ended   bool          // the same, for the batch
 	settled bool          // out is the outcome
 	out     outcome[V]
 }

@@ -34,9 +34,9 @@ type entry[K comparable, V any] struct {
 	next    atomic.Pointer[entry[K, V]] // in its bucket of the local tier
 	hash    uint64                      // of key in the local tier; like key, written once, before it is there
 	key     K
-	session uint64        // the id of the session it was filled under
-	expires atomic.Int64  // monotonic time; 0: a ticket, or void
-	uses    atomic.Uint32 // hits that the queues have not taken note of: see maxUses
+	session uint64       // the id of the session it was filled under
+	expires atomic.Int64 // monotonic time; 0: a ticket, or void
+	used    atomic.Bool  // hit since the queues last looked
 
 	// Written before commit, read-only afterwards.
 	look       bool // of a ticket: it was opened by openFirst
