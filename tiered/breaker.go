@@ -64,22 +64,25 @@ func newBreaker(r *Redis) *breaker {
 	return b
 }
 
-// enter returns errOpen, or what is to be called with how it went. ctx is that
-// of the flight: when it has ended, that says nothing about the server.
-func (b *breaker) enter(ctx context.Context) (done func(error), err error) {
-	count, err := b.circuit.Allow()
+// enter returns errOpen, or what leave wants when it is known how it went.
+func (b *breaker) enter() (count func(error), err error) {
+	count, err = b.circuit.Allow()
 	if err != nil {
 		return nil, errOpen
 	}
-	return func(err error) {
-		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
-			err = context.Canceled
-		}
-		count(err)
-		if b.changed.Load() {
-			b.report(err)
-		}
-	}, nil
+	return count, nil
+}
+
+// leave counts the result of what entered. ctx is that of the flight: when it has
+// ended, that says nothing about the server.
+func (b *breaker) leave(ctx context.Context, count func(error), err error) {
+	if err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), errTimeout) {
+		err = context.Canceled
+	}
+	count(err)
+	if b.changed.Load() {
+		b.report(err)
+	}
 }
 
 // openSince says since when flights are kept from asking; zero: they are not.

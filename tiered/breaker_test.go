@@ -17,7 +17,7 @@ var errOOM = replyError("OOM")
 // through.
 func (b *breaker) ask4test(outcomes ...error) bool {
 	for _, err := range outcomes {
-		done, refused := b.enter(context.Background())
+		done, refused := entered(context.Background(), b)
 		if refused != nil {
 			return false
 		}
@@ -80,7 +80,7 @@ func TestBreaker(t *testing.T) {
 			defer cancel()
 			var left []func(error)
 			for range 100 {
-				done, err := b.enter(ctx)
+				done, err := entered(ctx, b)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -114,13 +114,13 @@ func TestBreaker(t *testing.T) {
 			time.Sleep(maxOpen)
 			var probes []func(error)
 			for range breakerProbes {
-				done, err := b.enter(t.Context())
+				done, err := entered(t.Context(), b)
 				if err != nil {
 					t.Fatalf("a probe is refused: %v", err)
 				}
 				probes = append(probes, done)
 			}
-			if _, err := b.enter(t.Context()); !errors.Is(err, errOpen) {
+			if _, err := entered(t.Context(), b); !errors.Is(err, errOpen) {
 				t.Errorf("enter = %v, want errOpen for more than the probes", err)
 			}
 			for _, done := range probes {
@@ -222,4 +222,10 @@ func TestFullServer(t *testing.T) {
 	if err := c.Invalidate(t.Context(), "0"); err != nil {
 		t.Errorf("Invalidate = %v, which takes no memory", err)
 	}
+}
+
+// entered enters b, and returns what is to be called with how it went.
+func entered(ctx context.Context, b *breaker) (done func(error), err error) {
+	count, err := b.enter()
+	return func(err error) { b.leave(ctx, count, err) }, err
 }

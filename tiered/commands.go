@@ -12,12 +12,11 @@ import (
 // What follows makes a link a [remote].
 
 func (l *link) read(ctx context.Context, at place) (held []byte, left time.Duration, err error) {
-	done, err := l.breaker.enter(ctx)
+	count, err := l.breaker.enter()
 	if err != nil {
 		return nil, 0, err
 	}
-	defer func() { done(err) }()
-	began := time.Now()
+	began := l.redis.clock.now()
 	switch {
 	case at.tag != "":
 		held, left, err = l.readTagged(ctx, at)
@@ -26,8 +25,9 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	default:
 		held, err = l.get(ctx, at.key)
 	}
+	l.breaker.leave(ctx, count, err)
 	if !isUnasked(err) {
-		l.redis.latency.observe(time.Since(began))
+		l.redis.latency.observe(time.Duration(l.redis.clock.now() - began))
 	}
 	return held, left, err
 }
@@ -38,17 +38,22 @@ func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 	if err := l.reserve(ctx); err != nil {
 		return nil, err
 	}
-	res := l.client.Do(ctx, l.client.B().Get().Key(key).Build())
+	res := l.client.Do(ctx, l.command("GET", key))
 	l.release(ctx, res.NonRedisError())
 	return l.bytesOrNil(res)
+}
+
+// command makes one of words. The builders of rueidis that know which word is the
+// key hash it, to find its node in a cluster.
+func (l *link) command(words ...string) rueidis.Completed {
+	return l.client.B().Arbitrary(words[0]).Args(words[1:]...).Build()
 }
 
 func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	asked := time.Now()
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	b := l.client.B()
-	return l.plainReply(l.send(ctx, l.reserve, b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build()), asked)
+	return l.plainReply(l.send(ctx, l.reserve, l.command("GET", at.key), l.command("PTTL", at.key)), asked)
 }
 
 // plainReply reads the replies to GET and PTTL, sent since asked.
@@ -103,40 +108,45 @@ func lifetime(ms int64, asked time.Time) time.Duration {
 	return time.Duration(ms)*time.Millisecond - time.Since(asked)
 }
 
-func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) (held []byte, err error) {
-	done, err := l.breaker.enter(ctx)
+func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+	count, err := l.breaker.enter()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { done(err) }()
+	held, err := l.setAndGet(ctx, at, value, ttl)
+	l.breaker.leave(ctx, count, err)
+	return held, err
+}
+
+func (l *link) setAndGet(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
 	if at.tag != "" {
 		return l.bytesOrNil(l.script(ctx, taggedSetScript, at.keys(), rueidis.BinaryString(value), milliseconds(ttl), at.mode()))
 	}
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	b := l.client.B()
 	// The write ends this node's registration (rule 1), so the read comes last.
 	res := l.send(ctx, l.reserve,
-		b.Set().Key(at.key).Value(rueidis.BinaryString(value)).Nx().PxMilliseconds(ttl.Milliseconds()).Build(),
-		b.Get().Key(at.key).Build())
+		l.command("SET", at.key, rueidis.BinaryString(value), "NX", "PX", milliseconds(ttl)),
+		l.command("GET", at.key))
 	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
 		return nil, l.checked(err)
 	}
 	return l.bytesOrNil(res[1])
 }
 
-func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (swapped bool, err error) {
-	done, err := l.breaker.enter(ctx)
+func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	count, err := l.breaker.enter()
 	if err != nil {
 		return false, err
 	}
-	defer func() { done(err) }()
 	s := swapScript
 	if at.tag != "" {
 		s = taggedSwapScript
 	}
-	swapped, err = l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
-	return swapped, l.checked(err)
+	swapped, err := l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
+	err = l.checked(err)
+	l.breaker.leave(ctx, count, err)
+	return swapped, err
 }
 
 func (l *link) drop(ctx context.Context, at place, old []byte) (bool, error) {

@@ -76,11 +76,11 @@ func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.
 // pipeline has do send what is about up to n places, as many as there is room
 // for, and returns its replies.
 func (l *link) pipeline(ctx context.Context, n int, do func(ctx context.Context, n int) ([]reply, error)) []reply {
-	done, err := l.breaker.enter(ctx)
+	count, err := l.breaker.enter()
 	if err != nil {
 		return failAll(n, err)
 	}
-	defer func() { done(err) }()
+	defer func() { l.breaker.leave(ctx, count, err) }()
 	bound, cancel := l.deadline(ctx)
 	defer cancel()
 	room, err := l.reserveSome(bound, n)
@@ -137,7 +137,6 @@ func (l *link) readMany(ctx context.Context, places []place) []reply {
 
 func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error) {
 	began := time.Now()
-	b := l.client.B()
 	var framed []string
 	var steps []step
 	for _, at := range places {
@@ -145,13 +144,13 @@ func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error
 		case at.tag != "":
 			steps = append(steps, step{script: taggedReadScript, keys: at.keys(), args: []string{at.mode()}})
 		case at.plain:
-			steps = append(steps, step{commands: []rueidis.Completed{b.Get().Key(at.key).Build(), b.Pttl().Key(at.key).Build()}})
+			steps = append(steps, step{commands: []rueidis.Completed{l.command("GET", at.key), l.command("PTTL", at.key)}})
 		default:
 			framed = append(framed, at.key)
 		}
 	}
 	if len(framed) > 0 {
-		steps = append(steps, step{commands: []rueidis.Completed{b.Mget().Key(framed...).Build()}})
+		steps = append(steps, step{commands: []rueidis.Completed{l.command(append([]string{"MGET"}, framed...)...)}})
 	}
 	results, lost := l.together(ctx, steps)
 	values := func(int) reply { return reply{} }

@@ -196,7 +196,7 @@ func (f *flight[K, V]) keep(out outcome[V], expires int64, ttl time.Duration) {
 		return
 	}
 	f.ticket = nil
-	for _, old := range c.local.add(f.key, e) {
+	if old := c.local.add(f.key, e); old != nil {
 		c.tickets.release(old)
 	}
 }

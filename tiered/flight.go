@@ -89,12 +89,14 @@ type flight[K comparable, V any] struct {
 	exact   bool   // no stale value will do, whatever becomes of the load
 	began   epochs // when nothing had been read
 	session *session
+	framer  framer       // of the session: see form
 	ticket  *entry[K, V] // nil once it is committed
 
 	slot   bool      // f has one among the loads, and has not begun to load
 	loadBy time.Time // when the time of the load ends
 
-	unheard time.Duration // how long Redis was not heard of before the next read
+	waitUntil int64         // the monotonic time up to which f waits for another node
+	unheard   time.Duration // how long Redis was not heard of before the next read
 
 	// What the look of its caller has found, a moment ago.
 	missed bool // nothing under the key
@@ -109,8 +111,7 @@ func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
 // node has the lease, it waits.
 func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 	c := f.cache
-	patience := time.NewTimer(c.opts.WaitForFill)
-	defer patience.Stop()
+	f.waitUntil = after(c.redis.clock.now(), c.opts.WaitForFill)
 	for {
 		f.open()
 		if f.session.remote == nil || f.failed || c.redis.journal.has(f.at) {
@@ -130,7 +131,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.
 		case verdict == readable && got.kind == kindLease:
-			if !f.wait(ctx, patience.C) {
+			if !f.wait(ctx) {
 				return f.loadAlone(ctx)
 			}
 			continue
@@ -151,7 +152,7 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			return outcome[V]{err: err}
 		}
 		if queued { // that was no wait for another node
-			patience.Reset(c.opts.WaitForFill)
+			f.waitUntil = after(c.redis.clock.now(), c.opts.WaitForFill)
 		}
 		lease, err := f.lease(ctx, held)
 		if err != nil {
@@ -161,10 +162,8 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			return f.loadAndFill(ctx, lease)
 		}
 		f.stepBack()
-		select { // another node was faster, or the connection is new
-		case <-patience.C:
+		if c.redis.clock.now() >= f.waitUntil { // another node was faster, or the connection is new
 			return f.loadAlone(ctx)
-		default:
 		}
 	}
 }
@@ -196,7 +195,8 @@ func (f *flight[K, V]) form() form {
 			tagged:    f.at.tag != "",
 		}
 	}
-	return framer{life: f.session.life, fingerprint: f.cache.fingerprint}
+	f.framer = framer{life: f.session.life, fingerprint: f.cache.fingerprint}
+	return &f.framer // as an interface, a copy would be on the heap
 }
 
 // take makes a frame from Redis the outcome, and keeps it locally for what is
@@ -206,8 +206,14 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 	out := outcome[V]{source: SourceRedis}
 	if got.kind == kindAbsent {
 		out.err = ErrNotFound
-	} else if err := c.opts.Codec.Unmarshal(got.payload, &out.value); err != nil {
-		return out, false
+	} else {
+		// Into the ticket, where it is wanted and nobody looks yet: a variable
+		// that a codec is handed would be on the heap as well.
+		value := &f.ticket.value
+		if err := c.opts.Codec.Unmarshal(got.payload, value); err != nil {
+			return out, false
+		}
+		out.value = *value
 	}
 	c.counters.redisHits.Add(1)
 	c.damper.succeeded(f.at.key)
@@ -272,10 +278,10 @@ func (f *flight[K, V]) leased(ctx context.Context, lease []byte, ours bool, err 
 const pollEvery = 10 * time.Millisecond
 
 // wait returns true when the key may have changed: by a push, or because the
-// session is over. It returns false when patience ends first. It returns true
+// session is over. It returns false at waitUntil at the latest. It returns true
 // as well when half the Redis timeout has passed: a server that is frozen
 // pushes nothing, and the next read, which has the other half, will tell.
-func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool {
+func (f *flight[K, V]) wait(ctx context.Context) bool {
 	if f.unheard == 0 { // else the wait goes on
 		f.cache.counters.waits.Add(1)
 	}
@@ -284,7 +290,8 @@ func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool
 		step = min(step, pollEvery)
 	}
 	f.unheard = 0
-	again := time.NewTimer(step)
+	left := time.Duration(f.waitUntil - f.cache.redis.clock.now())
+	again := time.NewTimer(min(step, left))
 	defer again.Stop()
 	select {
 	case <-f.cache.tickets.wait(f.ticket):
@@ -293,9 +300,7 @@ func (f *flight[K, V]) wait(ctx context.Context, patience <-chan time.Time) bool
 		return true
 	case <-again.C:
 		f.unheard = step
-		return true
-	case <-patience:
-		return false
+		return step < left
 	case <-ctx.Done():
 		return false
 	}

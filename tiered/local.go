@@ -112,11 +112,11 @@ func (l *local[K, V]) lingers(e *entry[K, V], s *session, now int64) bool {
 	return e.alone || s.serves(e.session, e.hash, now)
 }
 
-// add stores e under key, in place of an older entry, and returns the entries
-// that had to make room. An entry that is void by now is left out: a later flight
+// add stores e under key, in place of an older entry, and returns the one that had
+// to make room, or nil. An entry that is void by now is left out: a later flight
 // may have stored its own already, which must not be hidden. So is any once the
 // tier is closed.
-func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted []*entry[K, V]) {
+func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted *entry[K, V]) {
 	e.key, e.hash = key, l.hash(key)
 	sh := l.shard(e.hash)
 	sh.mu.Lock()
@@ -133,11 +133,10 @@ func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted []*entry[K, V]) {
 		sh.queues.replace(old, e)
 		return nil
 	}
-	evicted = sh.queues.add(e)
-	for _, out := range evicted {
-		l.unlink(out)
+	if evicted = sh.queues.add(e); evicted != nil {
+		l.unlink(evicted)
+		sh.evicts++
 	}
-	sh.evicts += uint64(len(evicted))
 	return evicted
 }
 

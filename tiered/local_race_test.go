@@ -28,7 +28,7 @@ func TestLocalUnlocked(t *testing.T) {
 				e := tk.open(place{key: fmt.Sprint(k)}, s)
 				e.value = k + keys*(i+1)
 				tk.commit(e, endless)
-				for _, old := range l.add(k, e) {
+				if old := l.add(k, e); old != nil {
 					tk.release(old)
 				}
 				if i%3 == 0 {

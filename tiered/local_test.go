@@ -8,7 +8,7 @@ import (
 func live(l *local[string, int], tk *tickets[string, int], s *session, key string) *entry[string, int] {
 	e := tk.open(place{key: key}, s)
 	tk.commit(e, endless)
-	for _, old := range l.add(key, e) {
+	if old := l.add(key, e); old != nil {
 		tk.release(old)
 	}
 	return e

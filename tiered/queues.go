@@ -56,10 +56,10 @@ func newQueues[K comparable, V any](room int, policy Eviction) queues[K, V] {
 
 func (q *queues[K, V]) len() int { return q.main.len() + q.probation.len() }
 
-// add takes e in, and returns what it evicted.
-func (q *queues[K, V]) add(e *entry[K, V]) (evicted []*entry[K, V]) {
-	for q.len() >= q.room {
-		evicted = append(evicted, q.evict())
+// add takes e in, and returns what it evicted, or nil.
+func (q *queues[K, V]) add(e *entry[K, V]) (evicted *entry[K, V]) {
+	if q.len() >= q.room {
+		evicted = q.evict()
 	}
 	if q.policy == EvictLRU || q.ghosts.Remove(e.hash) {
 		q.main.push(e)

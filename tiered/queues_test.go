@@ -25,7 +25,7 @@ func shares(policy Eviction, room, asks int, key func(i int) int) float64 {
 func liveInt(l *local[int, int], tk *tickets[int, int], s *session, key int) *entry[int, int] {
 	e := tk.open(place{key: fmt.Sprint(key)}, s)
 	tk.commit(e, endless)
-	for _, old := range l.add(key, e) {
+	if old := l.add(key, e); old != nil {
 		tk.release(old)
 	}
 	return e
@@ -110,7 +110,7 @@ func TestLocalModel(t *testing.T) {
 			case 0:
 				e := tk.open(place{key: fmt.Sprint(k)}, s)
 				tk.commit(e, endless)
-				for _, old := range l.add(k, e) {
+				if old := l.add(k, e); old != nil {
 					if model[old.key] != old {
 						t.Fatalf("seed %d, step %d: evicted what was not there", seed, step)
 					}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -143,11 +145,14 @@ func (l *link) script(ctx context.Context, s script, keys []string, args ...stri
 
 // run is script without its bounds: ctx and enter (see link.send) are those.
 func (l *link) run(ctx context.Context, enter func(context.Context) error, s script, keys []string, args ...string) rueidis.RedisResult {
-	b := l.client.B()
-	n := int64(len(keys))
-	res := l.send(ctx, enter, b.Evalsha().Sha1(s.sha).Numkeys(n).Key(keys...).Arg(args...).Build(), b.Ping().Build())
+	args = slices.Concat([]string{strconv.Itoa(len(keys))}, keys, args)
+	eval := func(how, text string) []rueidis.RedisResult {
+		script := l.client.B().Arbitrary(how, text).Args(args...).Build()
+		return l.send(ctx, enter, script, l.command("PING"))
+	}
+	res := eval("EVALSHA", s.sha)
 	if e, ok := rueidis.IsRedisErr(res[0].Error()); ok && e.IsNoScript() {
-		res = l.send(ctx, enter, b.Eval().Script(s.body).Numkeys(n).Key(keys...).Arg(args...).Build(), b.Ping().Build())
+		res = eval("EVAL", s.body)
 	}
 	return res[0]
 }
