@@ -11,6 +11,9 @@
 //	LocalHit             leads that the local tier holds: hot, zipf
 //	RedisHit             leads that only Redis has: in turn, zipf
 //	Miss                 leads that nobody has
+//	Many                 50 keys, here, in Redis or nowhere, with GetMany, with one
+//	                     Get after another, and with as many goroutines; a load
+//	                     takes a millisecond
 //	Stampede             g callers on each of eight nodes, and one lead that
 //	                     nobody has: the time until all are answered, and loads/op
 //	Invalidate           the writer's call, with 0 and 3 other nodes that hold

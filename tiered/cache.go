@@ -38,6 +38,7 @@ type Cache[K comparable, V any] struct {
 	redis  *Redis
 	keys   Keyspace[K]
 	loader Loader[K, V]
+	many   ManyLoader[K, V] // the same, if it can load several keys at once
 	opts   Options
 
 	local       *local[K, V]
@@ -84,6 +85,7 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 		damper:      newDamper(),
 		fingerprint: fingerprintOf(reflect.TypeFor[V]()),
 	}
+	c.many, _ = loader.(ManyLoader[K, V])
 	c.tickets.clock = rdb.clock
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := rdb.enroll(keys.Name, c); err != nil {

@@ -53,7 +53,11 @@ func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, 
 	asked := time.Now()
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	res := l.send(ctx, l.reserve, l.command("GET", at.key), l.command("PTTL", at.key))
+	return l.plainReply(l.send(ctx, l.reserve, l.command("GET", at.key), l.command("PTTL", at.key)), asked)
+}
+
+// plainReply reads the replies to GET and PTTL, sent since asked.
+func (l *link) plainReply(res []rueidis.RedisResult, asked time.Time) ([]byte, time.Duration, error) {
 	held, err := l.bytesOrNil(res[0])
 	if err != nil || held == nil {
 		return nil, 0, err
@@ -67,7 +71,12 @@ func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, 
 
 func (l *link) readTagged(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	asked := time.Now()
-	pair, err := l.script(ctx, taggedReadScript, at.keys(), at.mode()).ToArray()
+	return l.taggedReply(l.script(ctx, taggedReadScript, at.keys(), at.mode()), asked)
+}
+
+// taggedReply reads the reply to taggedReadScript, sent since asked.
+func (l *link) taggedReply(res rueidis.RedisResult, asked time.Time) ([]byte, time.Duration, error) {
+	pair, err := res.ToArray()
 	switch {
 	case rueidis.IsRedisNil(err):
 		return nil, 0, nil

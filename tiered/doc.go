@@ -112,6 +112,18 @@
 // invalidation would miss its keys, so reads and fills ask whether the key is
 // still listed (rule 6 of remote).
 //
+// # Several keys at a time
+//
+// [Cache.GetMany] goes the same way with all its keys at once: one MGET, one
+// round trip for the leases, one call of a [ManyLoader] for what is left, one round
+// trip for the fills. Each key has its own ticket, lease and place among the
+// flights, so callers of Get share in the load, and an invalidation takes its key
+// out of the batch and no other (TestGetManyAndInvalidation). Where another node,
+// or another flight, is ahead with a key, the batch leaves it to them. More keys
+// than half the commands that may be on their way (see maxInFlight) are asked for
+// in several round trips, one after another, so a batch of any size leaves room to
+// others; each is bounded by [RedisOptions.Timeout].
+//
 // # Sharing values with other programs
 //
 // With [Options.PlainJSON] a key holds the codec's JSON and nothing else, for

@@ -66,3 +66,49 @@ func ExampleStaleError() {
 	// bell: 12 (as of 7m0s ago)
 	// tiered: the value is 7m0s old: no connection
 }
+
+// priceList is a ManyLoader: it has all prices at hand.
+type priceList map[string]int
+
+func (p priceList) Load(_ context.Context, item string) (int, error) {
+	price, ok := p[item]
+	if !ok {
+		return 0, tiered.ErrNotFound
+	}
+	return price, nil
+}
+
+func (p priceList) LoadMany(_ context.Context, items []string) (map[string]int, error) {
+	prices := make(map[string]int)
+	for _, item := range items { // a database does this in one query
+		if price, ok := p[item]; ok {
+			prices[item] = price
+		}
+	}
+	return prices, nil
+}
+
+// What is not in the cache is loaded in one call.
+func ExampleCache_GetMany() {
+	rdb, err := tiered.Dial(tiered.RedisOptions{Disabled: true})
+	if err != nil {
+		panic(err)
+	}
+	defer rdb.Close()
+	keys := tiered.Keyspace[string]{Name: "price", Key: func(item string) string { return "price:" + item }}
+	cache, err := tiered.New(rdb, keys, priceList{"bell": 12, "pump": 20}, tiered.Options{})
+	if err != nil {
+		panic(err)
+	}
+	defer cache.Close()
+
+	for _, r := range cache.GetMany(context.Background(), []string{"pump", "saddle", "bell"}) {
+		fmt.Println(r.Value, r.Err)
+	}
+	fmt.Println("calls of the loader:", cache.Stats().Batches)
+	// Output:
+	// 20 <nil>
+	// 0 tiered: not found
+	// 12 <nil>
+	// calls of the loader: 1
+}

@@ -155,6 +155,37 @@ func (n *fakeRemote) giveBack(ctx context.Context, at place, old []byte) error {
 	return err
 }
 
+// fakeTogether is for how many keys a fake has room at a time: few, so that
+// callers meet the end of it.
+const fakeTogether = 3
+
+func (n *fakeRemote) readMany(ctx context.Context, at []place) []reply {
+	replies := make([]reply, min(len(at), fakeTogether))
+	for i := range replies {
+		r := &replies[i]
+		r.held, r.left, r.err = n.read(ctx, at[i])
+	}
+	return replies
+}
+
+func (n *fakeRemote) writeMany(ctx context.Context, writes []write) []reply {
+	replies := make([]reply, min(len(writes), fakeTogether))
+	for i := range replies {
+		r, w := &replies[i], writes[i]
+		switch {
+		case w.value == nil:
+			r.done, r.err = n.drop(ctx, w.at, w.old)
+		case w.old != nil:
+			r.done, r.err = n.swap(ctx, w.at, w.old, w.value, w.ttl)
+		default:
+			var held []byte
+			held, r.err = n.setIfAbsent(ctx, w.at, w.value, w.ttl)
+			r.done = r.err == nil && bytes.Equal(held, w.value)
+		}
+	}
+	return replies
+}
+
 func (n *fakeRemote) invalidate(ctx context.Context, keys []string) error {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()

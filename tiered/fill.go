@@ -83,17 +83,15 @@ func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
 // there, that is dropped.
 func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], began int64) {
 	c := f.cache
-	since := func() time.Duration { return time.Duration(c.redis.clock.now() - began) }
-	fr, ok := f.encode(out, frame{written: time.Now().Add(-since()), ttl: f.ttl(out)})
-	left := fr.ttl - since()
-	if !ok || left < time.Millisecond {
+	p := f.prepare(out, began)
+	if p.value == nil {
 		if f.dropHeld(ctx, held) {
 			f.keepLoaded(out, began)
 		}
 		return
 	}
 	c.tickets.expectEcho(f.ticket)
-	ok, err := f.session.remote.swap(ctx, f.at, held, f.form().encode(fr), left)
+	ok, err := f.session.remote.swap(ctx, f.at, held, p.value, p.left)
 	switch {
 	case err != nil:
 		f.noteFailure(err)
@@ -106,8 +104,26 @@ func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], be
 			f.dropHeld(ctx, held)
 		}
 	default:
-		f.keep(out, after(began, fr.ttl), fr.ttl)
+		f.keep(out, after(began, p.ttl), p.ttl)
 	}
+}
+
+// A prepared outcome is one as Redis is to hold it.
+type prepared struct {
+	value []byte        // nil: it cannot be kept there
+	ttl   time.Duration // since its load began
+	left  time.Duration // of that
+}
+
+// prepare makes an outcome ready for Redis. Its load began at that time.
+func (f *flight[K, V]) prepare(out outcome[V], began int64) prepared {
+	since := func() time.Duration { return time.Duration(f.cache.redis.clock.now() - began) }
+	fr, ok := f.encode(out, frame{written: time.Now().Add(-since()), ttl: f.ttl(out)})
+	p := prepared{ttl: fr.ttl, left: fr.ttl - since()}
+	if ok && p.left >= time.Millisecond {
+		p.value = notNil(f.form().encode(fr))
+	}
+	return p
 }
 
 // encode completes fr to hold an outcome, if that can be kept in Redis.
@@ -137,7 +153,12 @@ func (f *flight[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 func (f *flight[K, V]) dropHeld(ctx context.Context, held []byte) bool {
 	f.cache.tickets.expectEcho(f.ticket)
 	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.at, held)
-	if errors.Is(err, errLate) {
+	return f.afterDrop(ctx, held, dropped, err)
+}
+
+// afterDrop is what dropHeld does when it has tried.
+func (f *flight[K, V]) afterDrop(ctx context.Context, held []byte, dropped bool, err error) bool {
+	if isUnasked(err) {
 		f.giveBack(ctx, held)
 	}
 	if err != nil {
@@ -226,6 +247,13 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	case <-ctx.Done():
 		out = outcome[V]{source: SourceLoader, err: ctx.Err()}
 	}
+	return f.loaded(out, began)
+}
+
+// loaded makes of what the loader said what callers are told, and takes note of
+// whether it failed. The load began at that time.
+func (f *flight[K, V]) loaded(out outcome[V], began int64) outcome[V] {
+	c := f.cache
 	switch {
 	case errors.Is(out.err, ErrNotFound):
 		out = outcome[V]{source: SourceLoader, err: ErrNotFound}

@@ -226,11 +226,8 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 // lease tries to put this node's fill lease where held is, and returns it, or
 // nil if the key holds something else by now.
 func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
-	c := f.cache
-	ttl := c.opts.LoadTimeout
-	lease := f.form().encode(newLease(c.redis.node, time.Now(), ttl))
-	c.leases.add(lease, f.session)
-	c.tickets.expectEcho(f.ticket)
+	ttl := f.cache.opts.LoadTimeout
+	lease := f.newLease(ttl)
 	var ours bool
 	var err error
 	if held == nil {
@@ -239,8 +236,22 @@ func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	} else {
 		ours, err = f.session.remote.swap(ctx, f.at, held, lease, ttl)
 	}
+	return f.leased(ctx, lease, ours, err)
+}
+
+// newLease returns a fill lease that is about to be placed.
+func (f *flight[K, V]) newLease(ttl time.Duration) []byte {
+	c := f.cache
+	lease := f.form().encode(newLease(c.redis.node, time.Now(), ttl))
+	c.leases.add(lease, f.session)
+	c.tickets.expectEcho(f.ticket)
+	return lease
+}
+
+// leased takes note of whether a lease was placed, and returns it if it was.
+func (f *flight[K, V]) leased(ctx context.Context, lease []byte, ours bool, err error) ([]byte, error) {
 	if err != nil || !ours {
-		c.leases.remove(lease)
+		f.cache.leases.remove(lease)
 	}
 	if err != nil {
 		// The lease may be there all the same, with a reply that came late.

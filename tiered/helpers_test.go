@@ -184,8 +184,9 @@ type gate struct {
 	afterSwap        func(key string)
 	beforeInvalidate func()
 	beforeRead       func()
-	fail             error // of read, which then does nothing
-	loseSet          error // of setIfAbsent, which does its work all the same
+	beforeWrite      func([]write) // of writeMany
+	fail             error         // of read, which then does nothing
+	loseSet          error         // of setIfAbsent, which does its work all the same
 }
 
 func (g *gate) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
@@ -208,6 +209,38 @@ func (g *gate) read(ctx context.Context, at place) ([]byte, time.Duration, error
 		g.afterRead(at.key)
 	}
 	return b, left, err
+}
+
+func (g *gate) readMany(ctx context.Context, at []place) []reply {
+	if g.fail != nil {
+		return failAll(len(at), g.fail)
+	}
+	if g.beforeRead != nil {
+		g.beforeRead()
+	}
+	replies := g.remote.readMany(ctx, at)
+	if g.afterRead != nil {
+		for i := range replies {
+			g.afterRead(at[i].key)
+		}
+	}
+	return replies
+}
+
+func (g *gate) writeMany(ctx context.Context, writes []write) []reply {
+	if g.beforeWrite != nil {
+		g.beforeWrite(writes)
+	}
+	replies := g.remote.writeMany(ctx, writes)
+	for i := range replies {
+		switch swaps := writes[i].old != nil && writes[i].value != nil; {
+		case swaps && g.afterSwap != nil:
+			g.afterSwap(writes[i].at.key)
+		case !swaps && writes[i].value != nil && g.loseSet != nil:
+			replies[i] = reply{err: g.loseSet}
+		}
+	}
+	return replies
 }
 
 func (g *gate) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {

@@ -17,6 +17,8 @@ import (
 // of any caller: it carries the values of the caller who began the load, ends
 // after [Options.LoadTimeout], and ends when the Cache is closed. A loader
 // that ignores it keeps its goroutine; the callers leave all the same.
+//
+// One that can load several keys at once is a [ManyLoader].
 type Loader[K comparable, V any] interface {
 	Load(ctx context.Context, key K) (V, error)
 }

@@ -54,26 +54,32 @@ func (f *flight[K, V]) admit() (queued bool, err error) {
 		c.counters.damped.Add(1)
 		return false, err
 	}
-	f.loadBy = time.Now().Add(c.opts.LoadTimeout)
-	if c.loads.tryEnter() {
+	queued, err = c.turn()
+	switch {
+	case err == nil:
 		f.slot = true
+		f.loadBy = time.Now().Add(c.opts.LoadTimeout)
+	case c.ctx.Err() == nil:
+		c.counters.overloaded.Add(1)
+	}
+	return queued, err
+}
+
+// turn waits for a slot among the loads, for no longer than LoadTimeout. The
+// load has the whole of that all the same: were loads to begin with too little
+// of it, they would all be cut off, and the source would work for nothing
+// (TestMaxLoads).
+func (c *Cache[K, V]) turn() (queued bool, err error) {
+	if c.loads.tryEnter() {
 		return false, nil
 	}
-	line, cancel := context.WithDeadline(c.ctx, f.loadBy)
+	line, cancel := context.WithTimeout(c.ctx, c.opts.LoadTimeout)
 	defer cancel()
-	if err := c.loads.enter(line); err != nil {
-		if c.ctx.Err() != nil {
-			return true, ErrClosed
-		}
-		c.counters.overloaded.Add(1)
-		return true, err
+	err = c.loads.enter(line)
+	if err != nil && c.ctx.Err() != nil {
+		err = ErrClosed
 	}
-	f.slot = true
-	// The whole time, however long the wait was: were loads to begin with too
-	// little of it, they would all be cut off, and the source would work for
-	// nothing (TestMaxLoads).
-	f.loadBy = time.Now().Add(c.opts.LoadTimeout)
-	return true, nil
+	return true, err
 }
 
 // admitNow is admit for a load that can be done without.

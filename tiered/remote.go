@@ -25,6 +25,11 @@ import (
 //     where Redis has lost the list, by eviction for one, what it listed reads
 //     as nothing and no swap succeeds. At a plain place a value that is not
 //     listed may be another program's: reading it lists it.
+//  7. readMany and writeMany do in one round trip what the others do for one
+//     place, with the same effects; each key is on its own, and fails alone. They
+//     do it for as many of the first places as there is room for, one at least,
+//     and return a reply for each of those, in order. If the line is known to be
+//     of no use they return an error for each place.
 type remote interface {
 	// read returns the bytes at a place, or nil; for a plain place it also
 	// returns how much longer they live, forever if nothing ends them.
@@ -34,6 +39,10 @@ type remote interface {
 	setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error)
 	// swap stores value if the key holds old, and reports whether it did.
 	swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
+	// readMany is read.
+	readMany(ctx context.Context, at []place) []reply
+	// writeMany is setIfAbsent, swap and drop: see write.
+	writeMany(ctx context.Context, writes []write) []reply
 	// drop deletes the key if it holds old, and reports whether it did.
 	drop(ctx context.Context, at place, old []byte) (bool, error)
 	// giveBack is drop for whom nobody waits: where the server is slow to
@@ -41,6 +50,22 @@ type remote interface {
 	giveBack(ctx context.Context, at place, old []byte) error
 	// invalidate deletes keys, those of tags among them, and sends the purge.
 	invalidate(ctx context.Context, keys []string) error
+}
+
+// A write stores value at a place if that holds old: nothing, when old is nil. It
+// deletes the key when value is nil.
+type write struct {
+	at         place
+	old, value []byte
+	ttl        time.Duration
+}
+
+// A reply says what became of a read, or of a write.
+type reply struct {
+	held []byte        // what was read
+	left time.Duration // see read
+	done bool          // what was to be written was
+	err  error
 }
 
 // A place is where a value is kept in Redis.

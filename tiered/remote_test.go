@@ -234,6 +234,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		}
 	})
 	testTags(t, a, b, toA, prefix)
+	testMany(t, a, b, toA, prefix)
 	t.Run("an empty value is not a missing one", func(t *testing.T) {
 		k := prefix + "empty"
 		_, err := a.setIfAbsent(ctx, place{key: k}, []byte{}, ttl)

@@ -127,6 +127,11 @@ func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], answer <-chan 
 		defer t.Stop()
 		soft = t.C
 	}
+	return c.awaitOr(ctx, f, answer, soft)
+}
+
+// awaitOr is await for a caller whose SoftTimeout ends when soft says so.
+func (c *Cache[K, V]) awaitOr(ctx context.Context, f *flight[K, V], answer <-chan singleflight.Result, soft <-chan time.Time) (outcome[V], error) {
 	for {
 		select {
 		case res := <-answer:
@@ -135,7 +140,8 @@ func (c *Cache[K, V]) await(ctx context.Context, f *flight[K, V], answer <-chan 
 				out, _ = c.instead(f, out)
 			}
 			return out, nil
-		case <-soft: // once
+		case <-soft:
+			soft = nil // once
 			if out, ok := c.instead(f, outcome[V]{err: ErrLoading}); ok {
 				c.tickets.setLate(f.at.key)
 				return out, nil

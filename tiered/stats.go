@@ -11,15 +11,16 @@ import "sync/atomic"
 // where a flight is one look past the local tier, made for one caller and
 // shared by those who asked for the same key meanwhile.
 type Stats struct {
-	Gets      uint64 // calls of Get
+	Gets      uint64 // calls of Get, and the keys of those of GetMany
 	LocalHits uint64 // answered by the local tier
 	Shared    uint64 // shared a flight that another call had begun
 	Flights   uint64 // looked past the local tier
 	RedisHits uint64 // flights answered by the Redis tier
 
-	Loads      uint64 // calls of the loader
+	Loads      uint64 // calls of the loader; of LoadMany, the keys
 	LoadErrors uint64 // of those: failed, ErrNotFound not counted
 	Refreshes  uint64 // of the loads: to refresh a value ahead of its end, for no caller
+	Batches    uint64 // calls of LoadMany
 	Waits      uint64 // times a flight waited for another node's fill
 	Refused    uint64 // results that an invalidation kept out of a tier
 
@@ -36,9 +37,9 @@ type Stats struct {
 
 // counters are the counters that are off the hot path; local has the others.
 type counters struct {
-	flights, redisHits, loads, loadErrors, refreshes, waits, refused atomic.Uint64
-	overloaded, damped, stale                                        atomic.Uint64
-	undecodable, redisErrors, pushes                                 atomic.Uint64
+	flights, redisHits, loads, batches, loadErrors, refreshes, waits, refused atomic.Uint64
+	overloaded, damped, stale                                                 atomic.Uint64
+	undecodable, redisErrors, pushes                                          atomic.Uint64
 }
 
 func (c *counters) snapshot() Stats {
@@ -46,6 +47,7 @@ func (c *counters) snapshot() Stats {
 		Flights:     c.flights.Load(),
 		RedisHits:   c.redisHits.Load(),
 		Loads:       c.loads.Load(),
+		Batches:     c.batches.Load(),
 		LoadErrors:  c.loadErrors.Load(),
 		Refreshes:   c.refreshes.Load(),
 		Waits:       c.waits.Load(),

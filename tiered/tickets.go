@@ -39,6 +39,7 @@ type entry[K comparable, V any] struct {
 	used    atomic.Bool  // hit since the queues last looked
 
 	// Written before commit, read-only afterwards.
+	look       bool // of a ticket: it was opened by openFirst
 	alone      bool // Redis was not asked: it expires within MaxStale, and needs no lease
 	absent     bool
 	value      V
@@ -103,7 +104,8 @@ func (t *tickets[K, V]) open(at place, s *session) *entry[K, V] {
 	return e
 }
 
-// openFirst is open for a key that has no open ticket; else it returns nil.
+// openFirst is open for a look at a key that has no open ticket; else it returns
+// nil.
 func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
 	sh := t.shard(at.key)
 	sh.mu.Lock()
@@ -111,9 +113,18 @@ func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
 	if last := sh.entries[at.key]; last != nil && last.expires.Load() == 0 {
 		return nil
 	}
-	e := &entry[K, V]{at: at, session: s.id}
+	e := &entry[K, V]{at: at, session: s.id, look: true}
 	t.openLocked(sh, e)
 	return e
+}
+
+// looked reports whether the open ticket of a key is one of openFirst.
+func (t *tickets[K, V]) looked(key string) bool {
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	last := sh.entries[key]
+	return last != nil && last.look && last.expires.Load() == 0
 }
 
 func (t *tickets[K, V]) openLocked(sh *ticketShard[K, V], e *entry[K, V]) {

@@ -1,0 +1,256 @@
+package tiered
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// maxTogether bounds the keys of one round trip: each counts as a command (see
+// maxInFlight), and half of the room is left to others.
+const maxTogether = maxInFlight / 2
+
+// reserveSome is reserve for up to n commands, and returns for how many there is
+// room. It waits for the first one only: who holds room while he waits for more
+// could wait for another who does the same.
+func (l *link) reserveSome(ctx context.Context, n int) (int, error) {
+	if err := l.reserve(ctx); err != nil {
+		return 0, err
+	}
+	for some := 1; some < min(n, maxTogether); some++ {
+		select {
+		case l.slots <- struct{}{}:
+		default:
+			return some, nil
+		}
+	}
+	return min(n, maxTogether), nil
+}
+
+// A step is what is sent for one place: a script, or else commands.
+type step struct {
+	commands []rueidis.Completed
+
+	script script
+	keys   []string
+	args   []string
+}
+
+func (s step) scripted() bool { return s.script.body != "" }
+
+// together sends steps that room was reserved for in one pipeline, and returns
+// the replies to each, and what became of the connection. The texts of scripts are
+// sent only to a server that does not know them. As in script, a PING comes last.
+func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.RedisResult, err error) {
+	b := l.client.B()
+	replies = make([][]rueidis.RedisResult, len(steps))
+	var commands []rueidis.Completed
+	for _, s := range steps {
+		if s.scripted() {
+			s.commands = []rueidis.Completed{b.Evalsha().Sha1(s.script.sha).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build()}
+		}
+		commands = append(commands, s.commands...)
+	}
+	res := l.client.DoMulti(ctx, append(commands, b.Ping().Build())...)
+	var unknown []int
+	commands = nil
+	for i, s := range steps {
+		n := max(1, len(s.commands))
+		replies[i], res = res[:n], res[n:]
+		if e, ok := rueidis.IsRedisErr(replies[i][0].Error()); ok && s.scripted() && e.IsNoScript() {
+			unknown = append(unknown, i)
+			commands = append(commands, b.Eval().Script(s.script.body).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build())
+		}
+	}
+	if len(unknown) > 0 {
+		res = l.client.DoMulti(ctx, append(commands, b.Ping().Build())...)
+		for _, i := range unknown {
+			replies[i], res = res[:1], res[1:]
+		}
+	}
+	return replies, res[0].NonRedisError()
+}
+
+// pipeline has do send what is about up to n places, as many as there is room
+// for, and returns its replies.
+func (l *link) pipeline(ctx context.Context, n int, do func(ctx context.Context, n int) ([]reply, error)) []reply {
+	count, err := l.breaker.enter()
+	if err != nil {
+		return failAll(n, err)
+	}
+	defer func() { l.breaker.leave(ctx, count, err) }()
+	bound, cancel := l.deadline(ctx)
+	defer cancel()
+	room, err := l.reserveSome(bound, n)
+	if err != nil {
+		return failAll(n, err)
+	}
+	replies, lost := do(bound, room)
+	for range room {
+		l.release(bound, lost)
+	}
+	err = errOfAll(replies)
+	return replies
+}
+
+// errOfAll returns an error if all have failed.
+func errOfAll(replies []reply) (err error) {
+	for _, r := range replies {
+		if r.err == nil {
+			return nil
+		}
+		err = r.err
+	}
+	return err
+}
+
+func failAll(n int, err error) []reply {
+	replies := make([]reply, n)
+	for i := range replies {
+		replies[i].err = err
+	}
+	return replies
+}
+
+// inTurns has do deal with all of a list, for as many at a time as it does. When
+// it had no reply in time it is not called again: each waits for Redis once.
+func inTurns[T any](list []T, do func([]T) []reply) []reply {
+	replies := make([]reply, 0, len(list))
+	for len(replies) < len(list) {
+		replies = append(replies, do(list[len(replies):])...)
+		if isAbandoned(replies[len(replies)-1].err) {
+			return append(replies, failAll(len(list)-len(replies), errLate)...)
+		}
+	}
+	return replies
+}
+
+// readMany reads what is framed and bears no tag with one MGET, which registers
+// this node for each of its keys (TestRemote).
+func (l *link) readMany(ctx context.Context, places []place) []reply {
+	return l.pipeline(ctx, len(places), func(ctx context.Context, n int) ([]reply, error) {
+		return l.readTogether(ctx, places[:n])
+	})
+}
+
+func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error) {
+	began := time.Now()
+	var framed []string
+	var steps []step
+	for _, at := range places {
+		switch {
+		case at.tag != "":
+			steps = append(steps, step{script: taggedReadScript, keys: at.keys(), args: []string{at.mode()}})
+		case at.plain:
+			steps = append(steps, step{commands: []rueidis.Completed{l.command("GET", at.key), l.command("PTTL", at.key)}})
+		default:
+			framed = append(framed, at.key)
+		}
+	}
+	if len(framed) > 0 {
+		steps = append(steps, step{commands: []rueidis.Completed{l.command(append([]string{"MGET"}, framed...)...)}})
+	}
+	results, lost := l.together(ctx, steps)
+	values := func(int) reply { return reply{} }
+	if len(framed) > 0 {
+		values = l.mget(results[len(results)-1][0], len(framed))
+	}
+	l.redis.latency.observe(time.Since(began))
+
+	replies := make([]reply, len(places))
+	next := 0
+	for i, at := range places {
+		r := &replies[i]
+		switch {
+		case at.tag != "":
+			r.held, r.left, r.err = l.taggedReply(results[0][0], began)
+			results = results[1:]
+		case at.plain:
+			r.held, r.left, r.err = l.plainReply(results[0], began)
+			results = results[1:]
+		default:
+			*r = values(next)
+			next++
+		}
+	}
+	return replies, lost
+}
+
+// mget returns what an MGET of n keys says of each.
+func (l *link) mget(res rueidis.RedisResult, n int) func(i int) reply {
+	list, err := res.ToArray()
+	switch {
+	case err != nil:
+		err = l.checked(err)
+	case len(list) != n:
+		err = errReply
+	}
+	return func(i int) (r reply) {
+		if err != nil {
+			return reply{err: err}
+		}
+		if list[i].IsNil() {
+			return reply{}
+		}
+		held, err := list[i].AsBytes()
+		if err != nil {
+			return reply{err: l.checked(err)}
+		}
+		return reply{held: notNil(held)}
+	}
+}
+
+func (l *link) writeMany(ctx context.Context, writes []write) []reply {
+	return l.pipeline(ctx, len(writes), func(ctx context.Context, n int) ([]reply, error) {
+		return l.writeTogether(ctx, writes[:n])
+	})
+}
+
+func (l *link) writeTogether(ctx context.Context, writes []write) ([]reply, error) {
+	steps := make([]step, len(writes))
+	for i, w := range writes {
+		steps[i] = l.stepOf(w)
+	}
+	results, lost := l.together(ctx, steps)
+	replies := make([]reply, len(writes))
+	for i, w := range writes {
+		replies[i] = l.written(w, results[i])
+	}
+	return replies, lost
+}
+
+func (l *link) stepOf(w write) step {
+	value, ms, keys := rueidis.BinaryString(w.value), milliseconds(w.ttl), w.at.keys()
+	switch {
+	case w.value == nil:
+		return step{script: dropScript, keys: keys[:1], args: []string{rueidis.BinaryString(w.old)}}
+	case w.old != nil && w.at.tag != "":
+		return step{script: taggedSwapScript, keys: keys, args: []string{rueidis.BinaryString(w.old), value, ms}}
+	case w.old != nil:
+		return step{script: swapScript, keys: keys, args: []string{rueidis.BinaryString(w.old), value, ms}}
+	case w.at.tag != "":
+		return step{script: taggedSetScript, keys: keys, args: []string{value, ms, w.at.mode()}}
+	default: // the read comes last: see setIfAbsent
+		b := l.client.B()
+		return step{commands: []rueidis.Completed{
+			b.Set().Key(w.at.key).Value(value).Nx().PxMilliseconds(w.ttl.Milliseconds()).Build(),
+			b.Get().Key(w.at.key).Build(),
+		}}
+	}
+}
+
+// written reads the replies to stepOf(w).
+func (l *link) written(w write, res []rueidis.RedisResult) (r reply) {
+	if w.value == nil || w.old != nil {
+		r.done, r.err = res[0].AsBool()
+		r.err = l.checked(r.err)
+		return r
+	}
+	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
+		return reply{err: l.checked(err)}
+	}
+	held, err := l.bytesOrNil(res[len(res)-1])
+	return reply{done: bytes.Equal(held, w.value), err: err}
+}
