@@ -267,7 +267,7 @@ func (f *flight[K, V]) leased(ctx context.Context, lease []byte, ours bool, err 
 	// The ticket in hand may be void, or still wait for an echo that does not
 	// come. What happened to the key before now does not matter: if anything
 	// did, the lease is gone, and the fill will fail.
-	f.reopen()
+	f.ticket = f.cache.tickets.renew(f.ticket, f.session)
 	return lease, nil
 }
 

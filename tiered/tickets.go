@@ -118,6 +118,20 @@ func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
 	return e
 }
 
+// renew returns e as it was when it was opened, or another ticket in its place if
+// it is void or another was opened since.
+func (t *tickets[K, V]) renew(e *entry[K, V], s *session) *entry[K, V] {
+	sh := t.shard(e.at.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.entries[e.at.key] != e {
+		e = &entry[K, V]{at: e.at, session: s.id}
+		t.openLocked(sh, e)
+	}
+	e.echoes, e.look = false, false
+	return e
+}
+
 // looked reports whether the open ticket of a key is one of openFirst.
 func (t *tickets[K, V]) looked(key string) bool {
 	sh := t.shard(key)
