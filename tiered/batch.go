@@ -208,9 +208,8 @@ func (b *batch[K, V]) loadMany(ctx context.Context, keys []K) (map[K]V, error) {
 	c := b.cache
 	c.counters.batches.Add(1)
 	c.counters.loads.Add(uint64(len(keys)))
-	ctx, cancel := context.WithDeadline(ctx, b.loadBy)
+	ctx, cancel := endsBy(ctx, c.ctx, b.loadBy)
 	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
 	var values map[K]V
 	done := make(chan error, 1)
 	b.slot = false // it is the load's now

@@ -225,9 +225,8 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	c := f.cache
 	c.counters.loads.Add(1)
 	began := c.redis.clock.now()
-	ctx, cancel := context.WithDeadline(ctx, f.loadBy)
+	ctx, cancel := endsBy(ctx, c.ctx, f.loadBy)
 	defer cancel()
-	defer context.AfterFunc(c.ctx, cancel)()
 	done := make(chan outcome[V], 1)
 	f.slot = false     // it is the load's now
 	c.work.Go(func() { // the flight has begun, so Close waits already

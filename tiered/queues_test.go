@@ -7,10 +7,13 @@ import (
 	"testing"
 )
 
-// shares returns what part of the asks a tier of that policy answers, when what
-// it misses is added.
-func shares(policy Eviction, room, asks int, key func(i int) int) float64 {
-	l, tk, s := newLocal[int, int](room, policy), newTickets[int, int](), freshSession()
+const evictionRoom = 1000
+
+// shares returns what part of the asks a tier of that policy answers, with room for
+// evictionRoom, when what it misses is added.
+func shares(policy Eviction, key func(i int) int) float64 {
+	const asks = 50_000
+	l, tk, s := newLocal[int, int](evictionRoom, policy), newTickets[int, int](), freshSession()
 	hits := 0
 	for i := range asks {
 		if k := key(i); l.get(k, s, 1) != nil {
@@ -35,14 +38,14 @@ func TestEviction(t *testing.T) {
 	t.Parallel()
 	t.Run("a scan evicts little of what is in use", func(t *testing.T) {
 		t.Parallel()
-		const room, inUse = 1000, 600
+		const room, inUse = evictionRoom, 600
 		key := func(i int) int { // all in use twice, then as many others as there is room, again and again
 			if i%(2*inUse+room) < 2*inUse {
 				return i % (2*inUse + room) % inUse
 			}
 			return inUse + i
 		}
-		two, lru := shares(EvictTwoQueue, room, 50_000, key), shares(EvictLRU, room, 50_000, key)
+		two, lru := shares(EvictTwoQueue, key), shares(EvictLRU, key)
 		best := 2.0 * inUse / (2*inUse + room)
 		if two < 0.9*best || lru > 0.7*best {
 			t.Errorf("two queues answer %.3f and LRU %.3f, of %.3f that were asked for before", two, lru, best)
@@ -51,7 +54,7 @@ func TestEviction(t *testing.T) {
 	t.Run("LRU follows what moves on", func(t *testing.T) {
 		t.Parallel()
 		key := func(i int) int { return i/20 + rand.New(rand.NewPCG(1, uint64(i))).IntN(900) }
-		two, lru := shares(EvictTwoQueue, 1000, 50_000, key), shares(EvictLRU, 1000, 50_000, key)
+		two, lru := shares(EvictTwoQueue, key), shares(EvictLRU, key)
 		if lru < two {
 			t.Errorf("LRU answers %.3f and two queues %.3f", lru, two)
 		}
