@@ -48,7 +48,7 @@ func (s *Service) loadOrganization(ctx context.Context, number string) (Organiza
 	if !errors.Is(err, ErrNotFound) {
 		return org, err
 	}
-	if phone, err := ParsePhone(number); err == nil && phone.n >= minTelling {
+	if phone, err := ParsePhone(number); err == nil && phone.len() >= minTelling {
 		org, err := s.db.OrganizationByNormalizedPhone(ctx, phone.String())
 		if !errors.Is(err, ErrNotFound) {
 			return org, err
