@@ -14,8 +14,9 @@ import (
 
 // BenchmarkFindOrCreateLead asks for one lead that the local tier holds: the
 // service, by the number as a carrier writes it, and, beside it, a plain cache
-// of leads under a key of the same shape. What the service adds is to read the
-// number, and to check that the lead is the one that was asked for.
+// of leads under a key of the same shape. Either copies the lead once. What the
+// service adds is to read the number, and to check that the lead is the one that
+// was asked for.
 func BenchmarkFindOrCreateLead(b *testing.B) {
 	db := newDatabase(b, 1)
 	s := newService(b, db, prefixed(b), leadsvc.Config{})

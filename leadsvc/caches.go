@@ -11,10 +11,13 @@ import (
 	"leadcache/tiered"
 )
 
-// caches hold what is remembered, each kind by a name of its own.
+// caches hold what is remembered, each kind by a name of its own. Leads and
+// organizations are large and asked for with each message: so their values are
+// pointers, shared and not to be modified, and the methods that return one to a
+// caller copy it there, once.
 type caches struct {
-	leads         *tiered.Cache[leadKey, Lead]
-	organizations *tiered.Cache[string, Organization]
+	leads         *tiered.Cache[leadKey, *Lead]
+	organizations *tiered.Cache[string, *Organization]
 	contexts      *tiered.Cache[string, ConversationContext]
 	conversations *tiered.Cache[conversationsKey, []Conversation]
 	summaries     *tiered.Cache[string, []Summary]
@@ -22,6 +25,14 @@ type caches struct {
 	greetings     *tiered.Cache[string, string]
 
 	all map[string]anyCache // by the name of the keyspace
+}
+
+// pointer returns what a loader of pointers returns.
+func pointer[V any](v V, err error) (*V, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &v, nil
 }
 
 // anyCache is a tiered.Cache of whatever kind.
@@ -65,7 +76,7 @@ func open[K comparable, V any](
 		AbsentTTL:    min(ttl, o.cfg.NotFoundTTL),
 		LocalEntries: entries,
 		ServeStale:   o.cfg.staleAfter(ttl),
-		Codec:        codec{},
+		Codec:        Codec{},
 		PlainJSON:    o.cfg.PlainJSON,
 	})
 	if err != nil {

@@ -22,7 +22,7 @@ func BenchmarkCodec(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for name, marshal := range map[string]func(any) ([]byte, error){"leadsvc": leadsvc.Codec.Marshal, "encoding-json": json.Marshal} {
+	for name, marshal := range map[string]func(any) ([]byte, error){"leadsvc": leadsvc.Codec{}.Marshal, "encoding-json": json.Marshal} {
 		b.Run("encode/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
@@ -38,7 +38,7 @@ func BenchmarkCodec(b *testing.B) {
 		}
 		return nil
 	}
-	for name, unmarshal := range map[string]func([]byte, any) error{"leadsvc": leadsvc.Codec.Unmarshal, "encoding-json": reference} {
+	for name, unmarshal := range map[string]func([]byte, any) error{"leadsvc": leadsvc.Codec{}.Unmarshal, "encoding-json": reference} {
 		b.Run("decode/"+name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,10 +1,6 @@
 package leadsvc
 
-import (
-	"context"
-
-	"leadcache/tiered"
-)
+import "context"
 
 // OneLine is what becomes of a text that somebody wrote.
 var OneLine = oneLine
@@ -37,6 +33,3 @@ func Write(ctx context.Context, do func()) (over <-chan struct{}, err error) {
 	_, err = w.wait(ctx)
 	return w.done, err
 }
-
-// Codec is what turns values into JSON and back.
-var Codec tiered.Codec = codec{}

@@ -29,7 +29,7 @@ type leadKey struct {
 }
 
 // has reports whether l is what the key finds.
-func (k leadKey) has(l Lead) bool {
+func (k leadKey) has(l *Lead) bool {
 	return l.OrganizationID == k.org && k.phone.is(l.PhoneNumberNormalized)
 }
 

@@ -18,7 +18,7 @@ import (
 // given that is too long for an old column is [ErrInvalid]. When ctx ends the
 // caller is answered at once, and a lead that is being made is made all the
 // same unless the database keeps it waiting.
-func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (Lead, error) {
+func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (lead Lead, err error) {
 	number, err := ParsePhone(phone)
 	if err != nil {
 		return Lead{}, err
@@ -27,9 +27,12 @@ func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (Le
 		return Lead{}, ErrUnknownOrganization
 	}
 	key := leadKey{number, orgID}
-	lead, err := s.lead(ctx, key)
+	found, err := s.lead(ctx, key)
 	if errors.Is(err, ErrNotFound) {
 		return s.createLead(ctx, phone, key)
+	}
+	if found != nil { // also beside a StaleError
+		lead = *found
 	}
 	return lead, err
 }
@@ -38,7 +41,7 @@ func (s *Service) FindOrCreateLead(ctx context.Context, phone, orgID string) (Le
 // number, or [ErrNotFound]. That there is none is remembered too, until the
 // lead is made or the memory expires. A number that is none is
 // [ErrInvalidPhone].
-func (s *Service) FindLeadByPhone(ctx context.Context, phone, orgID string) (Lead, error) {
+func (s *Service) FindLeadByPhone(ctx context.Context, phone, orgID string) (lead Lead, err error) {
 	number, err := ParsePhone(phone)
 	if err != nil {
 		return Lead{}, err
@@ -46,11 +49,15 @@ func (s *Service) FindLeadByPhone(ctx context.Context, phone, orgID string) (Lea
 	if len(orgID) > maxID {
 		return Lead{}, ErrNotFound
 	}
-	return s.lead(ctx, leadKey{number, orgID})
+	found, err := s.lead(ctx, leadKey{number, orgID})
+	if found != nil { // also beside a StaleError
+		lead = *found
+	}
+	return lead, err
 }
 
-// lead looks a lead up in the cache.
-func (s *Service) lead(ctx context.Context, key leadKey) (Lead, error) {
+// lead looks a lead up in the cache, where it stays: it must not be modified.
+func (s *Service) lead(ctx context.Context, key leadKey) (*Lead, error) {
 	return ours(ctx, s, s.leads, key, s.loadLead, key.has)
 }
 
@@ -64,8 +71,8 @@ func (s *Service) Lead(ctx context.Context, leadID string) (Lead, error) {
 }
 
 // loadLead is the loader of the lead cache.
-func (s *Service) loadLead(ctx context.Context, key leadKey) (Lead, error) {
-	return s.db.LeadByPhone(ctx, key.org, key.phone.String())
+func (s *Service) loadLead(ctx context.Context, key leadKey) (*Lead, error) {
+	return pointer(s.db.LeadByPhone(ctx, key.org, key.phone.String()))
 }
 
 // UpdateLead changes a lead and returns the new row. Before it returns, all

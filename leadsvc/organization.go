@@ -20,10 +20,13 @@ import (
 //
 // It is [ErrNoDefaultOrganization] if the default one does not exist. That,
 // and a failure of the database, is not remembered.
-func (s *Service) OrganizationByPhone(ctx context.Context, number string) (Organization, error) {
-	org, err := s.organizations.Get(ctx, organizationKey(number))
+func (s *Service) OrganizationByPhone(ctx context.Context, number string) (org Organization, err error) {
+	found, err := s.organizations.Get(ctx, organizationKey(number))
 	if stale, ok := errors.AsType[*StaleError](err); ok && errors.Is(err, ErrNoDefaultOrganization) {
 		return Organization{}, stale.Err // the database did answer
+	}
+	if found != nil { // also beside a StaleError
+		org = *found
 	}
 	return org, err
 }
@@ -43,22 +46,22 @@ const minTelling = 5
 // loadOrganization is the loader of the organization cache. Only "no such row"
 // leads from one step to the next; it never leads out, as the cache would take
 // it for an answer.
-func (s *Service) loadOrganization(ctx context.Context, number string) (Organization, error) {
+func (s *Service) loadOrganization(ctx context.Context, number string) (*Organization, error) {
 	org, err := s.db.OrganizationByPhone(ctx, number)
 	if !errors.Is(err, ErrNotFound) {
-		return org, err
+		return pointer(org, err)
 	}
-	if phone, err := ParsePhone(number); err == nil && phone.n >= minTelling {
+	if phone, err := ParsePhone(number); err == nil && phone.len() >= minTelling {
 		org, err := s.db.OrganizationByNormalizedPhone(ctx, phone.String())
 		if !errors.Is(err, ErrNotFound) {
-			return org, err
+			return pointer(org, err)
 		}
 	}
 	org, err = s.db.Organization(ctx, s.cfg.DefaultOrganizationID)
 	if errors.Is(err, ErrNotFound) {
-		return Organization{}, fmt.Errorf("%w (Config.DefaultOrganizationID is %q)", ErrNoDefaultOrganization, s.cfg.DefaultOrganizationID)
+		return nil, fmt.Errorf("%w (Config.DefaultOrganizationID is %q)", ErrNoDefaultOrganization, s.cfg.DefaultOrganizationID)
 	}
-	return org, err
+	return pointer(org, err)
 }
 
 // InvalidateOrganizationCache makes every node forget whose number this is. An

@@ -1,9 +1,6 @@
 package leadsvc
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // maxDigits is the length of the longest phone number there is (E.164).
 const maxDigits = 15
@@ -15,8 +12,10 @@ const maxPhoneText = 255
 // Phone is a normalized phone number: 1 to 15 digits. Two numbers are the same
 // if they are ==. The zero value is none; [ParsePhone] makes all others.
 type Phone struct {
-	digits [maxDigits]byte // zero beyond n
-	n      uint8
+	// packed has the digits, four bits each, and below them how many there are:
+	// maxDigits fit exactly. In an array they would go to memory and back on
+	// each look-up.
+	packed uint64
 }
 
 // ParsePhone drops everything from s that is not an ASCII digit, and puts the
@@ -26,34 +25,60 @@ type Phone struct {
 // text with a NUL or with invalid UTF-8, or text of more than 255 bytes. The
 // error does not repeat s.
 func ParsePhone(s string) (Phone, error) {
-	var p Phone
-	if len(s) > maxPhoneText || strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s) {
-		return p, ErrInvalidPhone
-	}
-	for i := range len(s) {
-		c := s[i]
-		if c < '0' || '9' < c {
-			continue
-		}
-		if p.n == maxDigits {
-			return Phone{}, ErrInvalidPhone
-		}
-		p.digits[p.n] = c
-		p.n++
-	}
-	switch p.n {
-	case 0:
+	if len(s) > maxPhoneText {
 		return Phone{}, ErrInvalidPhone
-	case 10:
-		copy(p.digits[1:], p.digits[:10])
-		p.digits[0] = '1'
-		p.n = 11
 	}
-	return p, nil
+	var (
+		digits uint64
+		n      int
+		rest   byte // the bits of all that is dropped
+	)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case '0' <= c && c <= '9':
+			digits = digits<<4 | uint64(c-'0')
+			n++
+		case c == 0:
+			return Phone{}, ErrInvalidPhone
+		default:
+			rest |= c
+		}
+	}
+	if n < 1 || n > maxDigits || rest >= utf8.RuneSelf && !utf8.ValidString(s) {
+		return Phone{}, ErrInvalidPhone
+	}
+	if n == 10 {
+		digits |= 1 << (4 * n)
+		n++
+	}
+	return Phone{digits<<4 | uint64(n)}, nil
 }
 
+// len returns how many digits there are.
+func (p Phone) len() int { return int(p.packed & 0xf) }
+
 // is reports whether s is the number's digits.
-func (p Phone) is(s string) bool { return string(p.digits[:p.n]) == s }
+func (p Phone) is(s string) bool {
+	if len(s) != p.len() {
+		return false
+	}
+	digits := p.packed
+	for i := len(s) - 1; i >= 0; i-- {
+		digits >>= 4
+		if s[i] != '0'+byte(digits&0xf) {
+			return false
+		}
+	}
+	return true
+}
 
 // String returns the digits, such as 17786528784.
-func (p Phone) String() string { return string(p.digits[:p.n]) }
+func (p Phone) String() string {
+	var b [maxDigits]byte
+	digits := p.packed
+	for i := p.len() - 1; i >= 0; i-- {
+		digits >>= 4
+		b[i] = '0' + byte(digits&0xf)
+	}
+	return string(b[:p.len()])
+}

@@ -18,6 +18,9 @@ type row[V any] struct {
 }
 
 func (r row[V]) marshal(v *V) ([]byte, error) {
+	if v == nil { // null would not be read again
+		return nil, errForeign
+	}
 	return r.append(make([]byte, 0, 640), v) // enough for most leads
 }
 
@@ -59,6 +62,15 @@ func (r row[V]) unmarshal(data []byte, v *V) error {
 		*v = none
 	}
 	return err
+}
+
+// unmarshalNew returns what data says, or nil with an error.
+func (r row[V]) unmarshalNew(data []byte) (*V, error) {
+	v := new(V)
+	if err := r.unmarshal(data, v); err != nil {
+		return nil, err
+	}
+	return v, nil
 }
 
 // unmarshalAll is unmarshal for a list; one that is not whole is none at all.

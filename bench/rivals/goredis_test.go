@@ -16,9 +16,10 @@ func init() {
 }
 
 // goRedisCache keeps bytes in both tiers, and each caller decodes them for
-// himself, with JSON here as all others do. Its local tier has a TTL and a
-// mutex, and is told of no change: other nodes serve what they hold until its
-// end. Callers share the load; a late SET puts back what has changed meanwhile.
+// himself, with encoding/json here as all rivals do. Its local tier has a TTL
+// and a mutex, and is told of no change: other nodes serve what they hold until
+// its end. Callers share the load; a late SET puts back what has changed
+// meanwhile.
 type goRedisCache struct {
 	setup
 	client *redis.Client
