@@ -206,6 +206,9 @@ var errNoKeyNamed = errors.New("LoadMany returned ErrNotFound: of which key, it 
 // loadMany is flight.load for several keys: the error is that of each.
 func (b *batch[K, V]) loadMany(ctx context.Context, keys []K) (map[K]V, error) {
 	c := b.cache
+	if c.ctx.Err() != nil {
+		return nil, ErrClosed
+	}
 	c.counters.batches.Add(1)
 	c.counters.loads.Add(uint64(len(keys)))
 	ctx, cancel := endsBy(ctx, c.ctx, b.loadBy)

@@ -127,13 +127,19 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, err error) {
 
 // ask answers a call of Get that came at the monotonic time now, under session s,
 // from beyond the local tier.
-func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (V, error) {
+func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (value V, err error) {
 	f := c.flightTo(key)
-	if out, ok := c.look(ctx, f, s); ok {
+	out, ok := c.look(ctx, f)
+	switch name := c.joinable(f.at.key, s, now); {
+	case ok:
 		note(ctx, out.source)
 		return out.value, out.err
+	case f.left:
+		c.depart(ctx, f, name)
+		return value, ctx.Err()
+	default:
+		return c.join(ctx, f, name)
 	}
-	return c.join(ctx, f, c.joinable(f.at.key, s, now))
 }
 
 // GetWithin is [Cache.Get] for a caller who wants less staleness than
@@ -202,8 +208,8 @@ func (c *Cache[K, V]) Stats() Stats {
 }
 
 // Close ends the loads in progress and waits for them; a loader that ignores
-// its context is waited for. Callers of Get who wait are answered with an
-// error. The Redis stays open for other caches. Close may be called again.
+// its context is waited for, and so is Redis, for its Timeout at most in each step.
+// Callers who wait are answered, with an error unless the answer is there. The Redis stays open for other caches. Close may be called again.
 func (c *Cache[K, V]) Close() error {
 	c.mu.Lock()
 	first := !c.closed

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"runtime"
 	"sync"
 )
 
@@ -22,7 +21,7 @@ type dialer struct {
 // A line is the network connection of a link: one, or two where the server
 // speaks RESP2 and pub/sub needs its own.
 type line struct {
-	crowded func() bool // several commands are in flight
+	crowd func() int // how many commands are in flight; set before the first connection
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -74,24 +73,7 @@ func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls
 		return nil, err
 	}
 	line.add(conn)
-	return patientConn{conn, line}, nil
-}
-
-// A patientConn lets all goroutines that are ready to run do so before it writes,
-// if there are commands on their way. Many of those have just got a reply, and
-// are about to ask again: what they ask goes out with the next write, in one.
-// A system call that sends something costs several times as much as everything
-// else that is done for a command.
-type patientConn struct {
-	net.Conn
-	line *line
-}
-
-func (c patientConn) Write(b []byte) (int, error) {
-	if c.line.crowded != nil && c.line.crowded() {
-		runtime.Gosched()
-	}
-	return c.Conn.Write(b)
+	return &patientConn{Conn: conn, crowd: line.crowd}, nil
 }
 
 func (d *dialer) connect(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {

@@ -192,7 +192,9 @@ func (f *flight[K, V]) keep(out outcome[V], expires int64, ttl time.Duration) {
 		expires = c.staleEnds(e, expires, ttl)
 	}
 	if !c.tickets.commit(e, expires) {
-		c.counters.refused.Add(1)
+		if !c.tickets.followed(e) {
+			c.counters.refused.Add(1)
+		}
 		return
 	}
 	f.ticket = nil
@@ -223,6 +225,9 @@ func (f *flight[K, V]) ttl(out outcome[V]) time.Duration {
 // or exits is an error like any other.
 func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	c := f.cache
+	if c.ctx.Err() != nil {
+		return outcome[V]{source: SourceLoader, err: ErrClosed}
+	}
 	c.counters.loads.Add(1)
 	began := c.redis.clock.now()
 	ctx, cancel := endsBy(ctx, c.ctx, f.loadBy)

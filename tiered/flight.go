@@ -5,6 +5,8 @@ import (
 	"context"
 	"runtime/debug"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // An outcome is what a flight found.
@@ -30,10 +32,7 @@ func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V
 			note(ctx, out.source)
 			return out.value, out.err
 		}
-		answer := c.flights.DoChan(name, func() (any, error) {
-			return c.fly(context.WithoutCancel(ctx), f), nil
-		})
-		out, err := c.await(ctx, f, answer)
+		out, err := c.await(ctx, f, c.depart(ctx, f, name))
 		if err != nil {
 			return zero, err
 		}
@@ -43,6 +42,14 @@ func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V
 		note(ctx, out.source)
 		return out.value, out.err
 	}
+}
+
+// depart returns the answer of the flight of that name, and begins f if there is
+// none.
+func (c *Cache[K, V]) depart(ctx context.Context, f *flight[K, V], name string) <-chan singleflight.Result {
+	return c.flights.DoChan(name, func() (any, error) {
+		return c.fly(context.WithoutCancel(ctx), f), nil
+	})
 }
 
 // fly runs f. ctx only carries values; whatever f waits for ends with the cache,
@@ -77,7 +84,7 @@ func (c *Cache[K, V]) panicked(p any) error {
 	return err
 }
 
-// A flight is one look past the local tier: for which key, under which
+// A flight is one way past the local tier: for which key, under which
 // session, and the ticket under which its result may be kept.
 type flight[K comparable, V any] struct {
 	cache   *Cache[K, V]
@@ -99,6 +106,7 @@ type flight[K comparable, V any] struct {
 	// What the look of its caller has found, a moment ago.
 	missed bool // nothing under the key
 	failed bool // that Redis fails
+	left   bool // nothing: the caller has left
 }
 
 func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
@@ -112,7 +120,9 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 	f.waitUntil = after(c.redis.clock.now(), c.opts.WaitForFill)
 	for {
 		f.open()
-		if f.session.remote == nil || f.failed || c.redis.journal.has(f.at) {
+		failed := f.failed
+		f.failed = false // if it is flown again, that was some time ago
+		if f.session.remote == nil || failed || c.redis.journal.has(f.at) {
 			return f.loadAlone(ctx)
 		}
 		held, left, err := f.read(ctx)

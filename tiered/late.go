@@ -69,7 +69,7 @@ func timedOut(ctx context.Context) bool {
 	return errors.Is(context.Cause(ctx), errTimeout)
 }
 
-// A limit is what bounded returns, for a context that never ends by itself, like
+// A limit is what link.deadline returns for a context that never ends by itself, like
 // that of a flight. It is used again and again: of all that is allocated for a
 // miss, contexts were a quarter.
 type limit struct {

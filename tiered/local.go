@@ -114,14 +114,17 @@ func (l *local[K, V]) lingers(e *entry[K, V], s *session, now int64) bool {
 
 // add stores e under key, in place of an older entry, and returns the one that had
 // to make room, or nil. An entry that is void by now is left out: a later flight
-// may have stored its own already, which must not be hidden. So is any once the
-// tier is closed.
+// may have stored its own already, which must not be hidden. Once the tier is closed
+// any is, and is what add returns.
 func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted *entry[K, V]) {
 	e.key, e.hash = key, l.hash(key)
 	sh := l.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if e.expires.Load() == 0 || sh.closed {
+	switch {
+	case sh.closed:
+		return e
+	case e.expires.Load() == 0:
 		return nil
 	}
 	old := l.find(key, e.hash)

@@ -8,15 +8,19 @@ import "context"
 // of its own, costs as much as all the rest then.
 //
 // Whoever comes while somebody looks, or flies, for the same key gets no look of
-// his own and joins a flight. So however many ask at once, there are two reads of
-// a key at most, and what comes after them is shared by all.
+// his own and joins a flight. So those who ask at once share a read, but for the
+// first of them, and whatever comes after it.
 //
-// A look ends with its caller's context: there is no one else to go on for. What
-// it found out that was no answer, the flight need not ask again.
-func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V], s *session) (out outcome[V], ok bool) {
-	if s.remote == nil || c.opts.SoftTimeout > 0 || c.ctx.Err() != nil || c.redis.journal.has(f.at) {
+// A look ends with its caller's context, and then a flight goes on in its place,
+// for the cache: callers who have less time than Redis takes would otherwise never
+// find anything. What a look found out that was no answer, the flight need not ask
+// again.
+func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V]) (out outcome[V], ok bool) {
+	s := c.redis.current.Load()
+	if s.remote == nil || c.opts.SoftTimeout > 0 || ctx.Err() != nil || !c.begin() {
 		return out, false
 	}
+	defer c.work.Done()
 	f.session, f.ticket = s, c.tickets.openFirst(f.at, s)
 	if f.ticket == nil {
 		return out, false
@@ -27,10 +31,17 @@ func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V], s *session) (ou
 			out, ok = outcome[V]{err: c.panicked(p)}, true
 		}
 	}()
+	// The ticket comes before the journal. Were it last, an invalidation that
+	// Redis does not acknowledge could come in between, and find neither a ticket
+	// to void nor somebody who looks into the journal (TestLookDuringOutage).
+	if c.redis.journal.has(f.at) {
+		return out, false
+	}
 	held, left, err := s.remote.read(ctx, f.at)
 	switch {
 	case err != nil:
-		f.failed = ctx.Err() == nil
+		f.left = ctx.Err() != nil
+		f.failed = !f.left
 		if f.failed {
 			f.noteFailure(err)
 		}

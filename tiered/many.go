@@ -114,6 +114,12 @@ func (q *query[K, V]) add(key K, i int) {
 // answer fills in the results of the keys.
 func (q *query[K, V]) answer(ctx context.Context, results []Result[V]) {
 	c := q.cache
+	if err := ctx.Err(); err != nil {
+		for _, m := range q.all {
+			m.tell(outcome[V]{err: err}, results)
+		}
+		return
+	}
 	q.open()
 	q.look(ctx)
 	var rest []*member[K, V]
@@ -186,16 +192,12 @@ func (q *query[K, V]) join(ctx context.Context, rest []*member[K, V]) {
 			b.members = append(b.members, m)
 		}
 	}
-	gone := ctx.Err() != nil
-	if gone || c.many == nil || len(b.members) < 2 || !c.begin() {
+	if c.many == nil || len(b.members) < 2 || !c.begin() {
 		for _, m := range b.members {
 			m.flight.release()
 			m.apart = true
 		}
 		b.members = nil
-	}
-	if gone {
-		return // wait says so
 	}
 	ctx = context.WithoutCancel(ctx)
 	for _, m := range rest {

@@ -36,8 +36,8 @@ type Options struct {
 	// AbsentTTL is the TTL of an absent key. Default 30 seconds.
 	AbsentTTL time.Duration
 
-	// LocalEntries bounds the number of entries in the local tier. For each, 12
-	// to 24 bytes are set aside at once. Default 10,000.
+	// LocalEntries bounds the number of entries in the local tier. For each, 8 to
+	// 16 bytes are set aside at once. Default 10,000; at most 2²⁸.
 	LocalEntries int
 
 	// Eviction says which of them make room for others. Default EvictTwoQueue.
@@ -117,6 +117,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// maxLocalEntries would take 2 GB for the table alone.
+const maxLocalEntries = 1 << 28
+
 // minTTL keeps a TTL well above the millisecond in which Redis counts.
 const minTTL = 10 * time.Millisecond
 
@@ -125,6 +128,7 @@ func (o Options) validate() error {
 		atLeast("TTL", o.TTL, minTTL),
 		atLeast("AbsentTTL", o.AbsentTTL, minTTL),
 		atLeast("LocalEntries", o.LocalEntries, 1),
+		atMost("LocalEntries", o.LocalEntries, maxLocalEntries),
 		o.Eviction.validate(),
 		atLeast("LoadTimeout", o.LoadTimeout, time.Millisecond),
 		atLeast("WaitForFill", o.WaitForFill, time.Millisecond),
@@ -173,6 +177,13 @@ func orDefault[T comparable](v, def T) T {
 func atLeast[T int | time.Duration](field string, v, bound T) error {
 	if v < bound {
 		return fmt.Errorf("tiered: %s is %v, want at least %v", field, v, bound)
+	}
+	return nil
+}
+
+func atMost(field string, v, bound int) error {
+	if v > bound {
+		return fmt.Errorf("tiered: %s is %d, want at most %d", field, v, bound)
 	}
 	return nil
 }

@@ -44,6 +44,10 @@ type queues[K comparable, V any] struct {
 // where more is better.
 const probationShare = 10
 
+// maxChances is how many entries one eviction puts back. With 16, the traces of bench
+// differ by 0.02 points from any number.
+const maxChances = 16
+
 func newQueues[K comparable, V any](room int, policy Eviction) queues[K, V] {
 	q := queues[K, V]{policy: policy, room: room, main: newQueue[*entry[K, V]](room)}
 	if policy == EvictTwoQueue {
@@ -80,16 +84,17 @@ func (q *queues[K, V]) replace(old, e *entry[K, V]) {
 	}
 }
 
-// evict takes out one entry. It does not go round for ever: what it puts back has
-// no mark any more, or one of a hit meanwhile.
+// evict takes out one entry. In a tier that was filled with what is in use, all
+// have the mark: after some that were given their second chance the next is
+// evicted all the same, as someone waits, and the lock is held.
 func (q *queues[K, V]) evict() *entry[K, V] {
-	for {
+	for chances := maxChances; ; chances-- {
 		from := q.main
 		if from.len() == 0 || q.policy == EvictTwoQueue && q.probation.len() >= q.small {
 			from = q.probation
 		}
 		e := from.pop()
-		if e.expires.Load() != 0 && e.used.Swap(false) { // what is void is of no use
+		if e.expires.Load() != 0 && e.used.Swap(false) && chances > 0 { // what is void is of no use
 			q.main.push(e)
 			continue
 		}

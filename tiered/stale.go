@@ -24,7 +24,7 @@ func (e *StaleError) Error() string {
 // Unwrap returns e.Err.
 func (e *StaleError) Unwrap() error { return e.Err }
 
-// An entry whose TTL has ended stays where it is, in the LRU, until it is
+// An entry whose TTL has ended stays where it is, in the local tier, until it is
 // evicted or another takes its place. A ticket that is opened for its key
 // carries it as its former, so that there is still one place where a push or a
 // purge finds all that this node knows of the key; if nothing comes of the

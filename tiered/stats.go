@@ -8,13 +8,13 @@ import "sync/atomic"
 //
 //	Gets = LocalHits + Flights + Shared
 //
-// where a flight is one look past the local tier, made for one caller and
+// where a flight is one way past the local tier, made for one caller and
 // shared by those who asked for the same key meanwhile.
 type Stats struct {
 	Gets      uint64 // calls of Get, and the keys of those of GetMany
 	LocalHits uint64 // answered by the local tier
 	Shared    uint64 // shared a flight that another call had begun
-	Flights   uint64 // looked past the local tier
+	Flights   uint64 // went past the local tier
 	RedisHits uint64 // flights answered by the Redis tier
 
 	Loads      uint64 // calls of the loader; of LoadMany, the keys

@@ -29,17 +29,17 @@ import (
 // With a ticket opened before 1, step 3 voids it and step 4 stores nothing
 // (TestPushBeforeFill).
 type entry[K comparable, V any] struct {
-	// What a local hit looks at is first: it fits a cache line, with a key that
-	// is a string.
+	// What a local hit looks at is first, and takes less than a cache line with a
+	// key that is a string.
 	next    atomic.Pointer[entry[K, V]] // in its bucket of the local tier
 	hash    uint64                      // of key in the local tier; like key, written once, before it is there
 	key     K
 	session uint64       // the id of the session it was filled under
 	expires atomic.Int64 // monotonic time; 0: a ticket, or void
 	used    atomic.Bool  // hit since the queues last looked
+	look    bool         // of a ticket: it was opened by openFirst; guarded by the mu of its shard
 
 	// Written before commit, read-only afterwards.
-	look       bool // of a ticket: it was opened by openFirst
 	alone      bool // Redis was not asked: it expires within MaxStale, and needs no lease
 	absent     bool
 	value      V
@@ -65,7 +65,7 @@ func (e *entry[K, V]) answer() (V, error) {
 }
 
 // tickets finds the one entry that answers for a Redis key: the latest ticket,
-// or the entry that was made of it. It never keeps more than the open flights
+// or the entry that was made of it. It never keeps more than those who look or fly
 // and the local tier do: who drops an entry calls release.
 type tickets[K comparable, V any] struct {
 	seed   maphash.Seed
@@ -166,6 +166,15 @@ func (t *tickets[K, V]) commit(e *entry[K, V], expires int64) bool {
 	e.expires.Store(expires)
 	e.wakeLocked() // those who waited on an earlier ticket: here is the answer
 	return true
+}
+
+// followed reports whether another ticket or entry answers for the key of e, which
+// was not committed: then that may be why.
+func (t *tickets[K, V]) followed(e *entry[K, V]) bool {
+	sh := t.shard(e.at.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.entries[e.at.key] != nil
 }
 
 // expectEcho is called with a ticket in hand, right before this node writes the
