@@ -129,17 +129,16 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, err error) {
 // from beyond the local tier.
 func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (value V, err error) {
 	f := c.flightTo(key)
-	out, ok := c.look(ctx, f)
-	switch name := c.joinable(f.at.key, s, now); {
-	case ok:
+	if out, ok := c.look(ctx, f); ok {
 		note(ctx, out.source)
 		return out.value, out.err
-	case f.left:
+	}
+	name := c.joinable(f.at.key, s, now)
+	if f.left {
 		c.depart(ctx, f, name)
 		return value, ctx.Err()
-	default:
-		return c.join(ctx, f, name)
 	}
+	return c.join(ctx, f, name)
 }
 
 // GetWithin is [Cache.Get] for a caller who wants less staleness than
