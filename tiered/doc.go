@@ -1,16 +1,18 @@
-// Package tiered is a read-through cache of two tiers: an in-process LRU in
+// Package tiered is a read-through cache of two tiers: one in the process, in
 // front of Redis, in front of a loader that asks the source of truth.
 //
 // # A read
 //
 //	Get(key)
-//	 1 local tier   a decoded value; served only if it has not expired and
-//	                the freshness lease of its session holds
-//	 2 flight       concurrent misses for a key in this process become one
-//	 3 ticket       opened before anything is read; a push or purge voids it
-//	 4 Redis tier   one GET, which also registers this node for the next push
+//	 1 local tier   a decoded value, found without a lock; served only if it has
+//	                not expired and the freshness lease of its session holds
+//	 2 ticket       opened before anything is read; a push or purge voids it
+//	 3 Redis tier   one GET, which also registers this node for the next push
 //	                (a script for a key that bears a tag, GET and PTTL for a
-//	                value in plain JSON)
+//	                value in plain JSON). Who is alone with the key looks there
+//	                himself, on his goroutine (see look.go)
+//	 4 flight       of those who come meanwhile; and whatever comes after a look
+//	                that was no answer. Callers share it
 //	 5 fill lease   SET NX of a random token: one node in the fleet loads, the
 //	                others wait for the push that its fill sends
 //	                (before it: a slot among the loads, see below)
@@ -100,6 +102,8 @@
 //	14 Redis was switched off, and on again           TestSwitchStorm, TestSwitchLeavesThePast, TestFirstSwitchOn
 //	15 a refresh overtakes an invalidation            TestRefreshAhead
 //	16 what was invalidated is served stale           TestNotStale, TestTagWhileTicketChanges, TestFormerStillLive
+//	17 the journal is asked before the ticket is there TestLookDuringOutage
+//	18 a reader without a lock meets one who writes   TestLocalUnlocked, TestLeaseBeforeEntry
 //
 // # Tags
 //
