@@ -29,11 +29,11 @@ type patientConn struct {
 }
 
 const (
-	crowdReplies  = 2 << 10 // bytes: four replies or so
+	crowdReplies  = 1 << 10 // bytes: a dozen replies without a value, or one with
 	crowdCommands = 8
 
 	longTurn = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
-	inHurry  = 10 * time.Second     // for so long after one
+	inHurry  = 100                  // times as long as such a turn was
 )
 
 func (c *patientConn) Read(b []byte) (int, error) {
@@ -47,7 +47,7 @@ func (c *patientConn) Write(b []byte) (int, error) {
 		if began := time.Now(); began.After(c.hurry) {
 			runtime.Gosched()
 			if ended := time.Now(); ended.Sub(began) > longTurn {
-				c.hurry = ended.Add(inHurry)
+				c.hurry = ended.Add(inHurry * ended.Sub(began))
 			}
 		}
 	}
