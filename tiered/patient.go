@@ -29,7 +29,7 @@ type patientConn struct {
 }
 
 const (
-	crowdReplies  = 1 << 10 // bytes: a dozen replies without a value, or one with
+	crowdReplies  = 1 << 10 // bytes: two leads or so
 	crowdCommands = 8
 
 	longTurn = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
