@@ -11,6 +11,7 @@
 //	LocalHit             leads that the local tier holds: hot, zipf
 //	RedisHit             leads that only Redis has: in turn, zipf
 //	Miss                 leads that nobody has
+//	GetMany              20 leads in one call, here, in Redis or nowhere
 //	Many                 50 keys, here, in Redis or nowhere, with GetMany, with one
 //	                     Get after another, and with as many goroutines; a load
 //	                     takes a millisecond
