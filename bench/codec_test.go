@@ -13,7 +13,7 @@ import (
 // own does, and with encoding/json as this Go has it. That of leadsvc: see
 // BenchmarkCodec there.
 func BenchmarkCodec(b *testing.B) {
-	want := lead("b0c1b1c1-0000-0000-0000-000000000002")
+	want := lead(keyOf(2))
 	for _, codec := range []struct {
 		name      string
 		marshal   func(any) ([]byte, error)

@@ -167,10 +167,10 @@ func (l *local[K, V]) close() {
 		sh := &l.shards[i]
 		sh.mu.Lock()
 		sh.closed = true
-		sh.queues = newQueues[K, V](1, sh.queues.policy)
-		for b := i; b < len(l.buckets); b += len(l.shards) {
-			l.buckets[b].Store(nil)
+		for _, e := range sh.queues.all() {
+			l.unlink(e)
 		}
+		sh.queues = newQueues[K, V](1, sh.queues.policy)
 		sh.mu.Unlock()
 	}
 }

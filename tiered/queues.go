@@ -60,6 +60,9 @@ func newQueues[K comparable, V any](room int, policy Eviction) queues[K, V] {
 
 func (q *queues[K, V]) len() int { return q.main.len() + q.probation.len() }
 
+// all returns the entries.
+func (q *queues[K, V]) all() []*entry[K, V] { return append(q.main.all(), q.probation.all()...) }
+
 // add takes e in, and returns what it evicted, or nil.
 func (q *queues[K, V]) add(e *entry[K, V]) (evicted *entry[K, V]) {
 	if q.len() >= q.room {
@@ -125,6 +128,13 @@ func (q queue[T]) push(v T) { q.Add(v, struct{}{}) }
 func (q queue[T]) pop() T {
 	v, _, _ := q.RemoveOldest()
 	return v
+}
+
+func (q queue[T]) all() []T {
+	if q.LRU == nil {
+		return nil
+	}
+	return q.Keys()
 }
 
 func (q queue[T]) len() int {
