@@ -73,7 +73,7 @@ func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls
 		return nil, err
 	}
 	line.add(conn)
-	return &patientConn{Conn: conn, crowd: line.crowd}, nil
+	return newPatientConn(conn, line.crowd), nil
 }
 
 func (d *dialer) connect(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {

@@ -3,53 +3,90 @@ package tiered
 import (
 	"net"
 	"runtime"
-	"sync/atomic"
 	"time"
 )
 
-// A patientConn makes one write of what many are about to ask. A system call that
-// sends something costs several times as much as all that is done for a command
-// besides, and rueidis writes as soon as there is one.
+// A patientConn makes one write of what many ask. A system call that sends
+// something costs several times as much as all that is done for a command besides,
+// for this process and for Redis, and rueidis writes as soon as there is one.
 //
-// Where many have just got their replies, most of them are ready to run, and ask
-// for something else in a moment. So they are given the processor before the
-// first of their commands is written, and the others go out with the next write.
-// That is done only where it is worth it: where the replies that came since the
-// last write are some, and the commands in flight are. And not where other
-// goroutines that are ready keep the processor for themselves: when all have had
-// their turn is a matter of microseconds as a rule, but of tens of milliseconds
-// in a process that has too much to do.
+// While many commands are without a reply, what comes after them is held back until
+// replies are here, as Nagle's algorithm does: who gets them is about to ask for
+// something else, and all of that goes out together. It is held back for no longer
+// than maxHold. A command that comes when few are under way is sent at once.
+//
+// And nothing is held back where other goroutines that are ready keep the processor
+// for themselves: when all have had their turn is a matter of microseconds as a rule,
+// but of tens of milliseconds in a process that has too much to do.
 type patientConn struct {
 	net.Conn
-	crowd func() int   // how many commands are in flight
-	read  atomic.Int64 // bytes, since the last write
+	crowd func() int    // how many commands are in flight
+	heard chan struct{} // holds one when replies came since it was last empty
 
-	// Only the goroutine that writes uses it.
-	hurry time.Time // until then nobody is waited for
+	// Only the goroutine that reads uses it.
+	replies bool // have been read, and handed out by the next call of Read
+
+	// Only the goroutine that writes uses them.
+	bound *time.Timer
+	hurry time.Time // until then nothing is held back
 }
 
 const (
-	crowdReplies  = 1 << 10 // bytes: two leads or so
 	crowdCommands = 8
+	maxHold       = 100 * time.Microsecond // or up to a millisecond, where nothing else is to be done
 
-	longTurn = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
-	inHurry  = 100                  // times as long as such a turn was
+	longHold = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
+	inHurry  = 100                  // times as long as such a hold was
 )
 
+func newPatientConn(conn net.Conn, crowd func() int) *patientConn {
+	bound := time.NewTimer(maxHold)
+	bound.Stop()
+	return &patientConn{Conn: conn, crowd: crowd, heard: make(chan struct{}, 1), bound: bound}
+}
+
 func (c *patientConn) Read(b []byte) (int, error) {
+	if c.replies {
+		select {
+		case c.heard <- struct{}{}:
+		default:
+		}
+	}
 	n, err := c.Conn.Read(b)
-	c.read.Add(int64(n))
+	c.replies = n > 0
 	return n, err
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
-	if c.read.Swap(0) >= crowdReplies && c.crowd() >= crowdCommands {
-		if began := time.Now(); began.After(c.hurry) {
-			runtime.Gosched()
-			if ended := time.Now(); ended.Sub(began) > longTurn {
-				c.hurry = ended.Add(inHurry * ended.Sub(began))
-			}
-		}
+	select {
+	case <-c.heard: // that was about what was sent before
+	default:
 	}
-	return c.Conn.Write(b)
+	n, err := c.Conn.Write(b)
+	if err == nil && c.crowd() >= crowdCommands {
+		c.hold()
+	}
+	return n, err
+}
+
+// hold returns when replies are here and have been handed out, and those who got
+// them have had their turn.
+func (c *patientConn) hold() {
+	began := time.Now()
+	if began.Before(c.hurry) {
+		return
+	}
+	c.bound.Reset(maxHold)
+	select {
+	case <-c.heard:
+		c.bound.Stop()
+	case <-c.bound.C:
+	}
+	for asking := 0; c.crowd() > asking; {
+		asking = c.crowd()
+		runtime.Gosched()
+	}
+	if ended := time.Now(); ended.Sub(began) > longHold {
+		c.hurry = ended.Add(inHurry * ended.Sub(began))
+	}
 }
