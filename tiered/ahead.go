@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"time"
@@ -53,12 +52,12 @@ func (f *flight[K, V]) refresh(ctx context.Context, left time.Duration) {
 	}
 	defer f.stepBack()
 	at, lease := c.redis.refreshPlace(f.at), []byte(newToken())
-	held, err := f.session.remote.setIfAbsent(ctx, at, lease, left)
+	ours, err := f.session.remote.lease(ctx, at, nil, lease, left)
 	if err != nil {
 		f.noteFailure(err)
 		return
 	}
-	if bytes.Equal(held, lease) && f.replace(ctx) {
+	if ours && f.replace(ctx) {
 		if _, err := f.session.remote.drop(context.WithoutCancel(ctx), at, lease); err != nil {
 			f.noteFailure(err)
 		}

@@ -153,7 +153,7 @@ func (b *batch[K, V]) lease(ctx context.Context) {
 	for m := range b.open() {
 		if !m.alone {
 			members = append(members, m)
-			writes = append(writes, write{at: m.flight.at, old: m.held, value: m.flight.newLease(ttl), ttl: ttl})
+			writes = append(writes, write{verb: toLease, at: m.flight.at, old: m.held, value: m.flight.newLease(ttl), ttl: ttl})
 		}
 	}
 	var noted error
@@ -168,6 +168,7 @@ func (b *batch[K, V]) lease(ctx context.Context) {
 			b.leave(m)
 		default:
 			m.lease = lease
+			b.cache.tickets.settled(m.flight.ticket) // see toLease
 		}
 	}
 }

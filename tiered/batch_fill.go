@@ -13,21 +13,21 @@ type filling[K comparable, V any] struct {
 // fill is flight.fill for several keys, in one round, or two if there is something
 // to be dropped.
 func (b *batch[K, V]) fill(ctx context.Context, fills []*filling[K, V], began int64) {
-	var swaps, drops []*filling[K, V]
+	var stored, drops []*filling[K, V]
 	for _, p := range fills {
 		switch {
 		case p.member.alone:
 			p.member.flight.keepLoaded(p.out, began)
 			b.settle(p.member, p.out)
 		case p.prepare(began):
-			swaps = append(swaps, p)
+			stored = append(stored, p)
 		default:
 			drops = append(drops, p)
 		}
 	}
 	var noted error
-	for i, r := range b.write(ctx, b.writes(swaps)) {
-		p := swaps[i]
+	for i, r := range b.write(ctx, b.writes(toFill, stored)) {
+		p := stored[i]
 		f := p.member.flight
 		switch {
 		case r.err != nil:
@@ -47,7 +47,7 @@ func (b *batch[K, V]) fill(ctx context.Context, fills []*filling[K, V], began in
 		}
 		b.settle(p.member, p.out)
 	}
-	for i, r := range b.write(context.WithoutCancel(ctx), b.writes(drops)) {
+	for i, r := range b.write(context.WithoutCancel(ctx), b.writes(toDrop, drops)) {
 		p := drops[i]
 		if p.member.flight.afterDrop(ctx, p.member.lease, r.done, r.err) && !p.refused {
 			p.member.flight.keepLoaded(p.out, began)
@@ -56,13 +56,14 @@ func (b *batch[K, V]) fill(ctx context.Context, fills []*filling[K, V], began in
 	}
 }
 
-// writes returns what is to be done to Redis for fills, whose echoes are expected
-// from now on.
-func (b *batch[K, V]) writes(fills []*filling[K, V]) []write {
+// writes returns what is to be done to Redis for fills.
+func (b *batch[K, V]) writes(verb verb, fills []*filling[K, V]) []write {
 	writes := make([]write, len(fills))
 	for i, p := range fills {
-		b.cache.tickets.expectEcho(p.member.flight.ticket)
-		writes[i] = write{at: p.member.flight.at, old: p.member.lease, value: p.value, ttl: p.left}
+		if verb == toDrop || p.member.flight.at.tag != "" {
+			b.cache.tickets.expectEcho(p.member.flight.ticket)
+		}
+		writes[i] = write{verb: verb, at: p.member.flight.at, old: p.member.lease, value: p.value, ttl: p.left}
 	}
 	return writes
 }

@@ -35,12 +35,7 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	if err := l.reserve(ctx); err != nil {
-		return nil, err
-	}
-	res := l.client.Do(ctx, l.command("GET", key))
-	l.release(ctx, res.NonRedisError())
-	return l.bytesOrNil(res)
+	return l.bytesOrNil(l.sendOne(ctx, l.reserve, l.command("GET", key)))
 }
 
 // command makes one of words. The builders of rueidis that know which word is the
@@ -108,56 +103,100 @@ func lifetime(ms int64, asked time.Time) time.Duration {
 	return time.Duration(ms)*time.Millisecond - time.Since(asked)
 }
 
-func (l *link) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
-	count, err := l.breaker.enter()
-	if err != nil {
-		return nil, err
-	}
-	held, err := l.setAndGet(ctx, at, value, ttl)
-	l.breaker.leave(ctx, count, err)
-	return held, err
+func (l *link) lease(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	return l.counted(ctx, func() (bool, error) {
+		if old == nil && at.tag == "" {
+			ctx, cancel := l.deadline(ctx)
+			defer cancel()
+			return l.wasSet(l.sendOne(ctx, l.reserve, l.command(firstLease(at, value, ttl)...)))
+		}
+		s, args := at.leaseScript(old, value, ttl)
+		return l.isDone(l.script(ctx, s, at.keys(), args...))
+	})
 }
 
-func (l *link) setAndGet(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+// firstLease is the command that places a lease where there is nothing.
+func firstLease(at place, value []byte, ttl time.Duration) []string {
+	return []string{"SET", at.key, rueidis.BinaryString(value), "NX", "PX", milliseconds(ttl)}
+}
+
+// leaseScript is the script that places a lease, if it takes one.
+func (at place) leaseScript(old, value []byte, ttl time.Duration) (s script, args []string) {
+	switch {
+	case old == nil:
+		return taggedFirstLeaseScript, []string{rueidis.BinaryString(value), milliseconds(ttl), at.mode()}
+	case at.tag != "":
+		s = taggedSwapScript
+	default:
+		s = leaseScript
+	}
+	return s, fenceArgs(old, value, ttl)
+}
+
+func (l *link) fill(ctx context.Context, at place, lease, value []byte, ttl time.Duration) (bool, error) {
 	if at.tag != "" {
-		return l.bytesOrNil(l.script(ctx, taggedSetScript, at.keys(), rueidis.BinaryString(value), milliseconds(ttl), at.mode()))
+		return l.swap(ctx, at, lease, value, ttl)
 	}
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	// The write ends this node's registration (rule 1), so the read comes last.
-	res := l.send(ctx, l.reserve,
-		l.command("SET", at.key, rueidis.BinaryString(value), "NX", "PX", milliseconds(ttl)),
-		l.command("GET", at.key))
-	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
-		return nil, l.checked(err)
-	}
-	return l.bytesOrNil(res[1])
+	return l.counted(ctx, func() (bool, error) {
+		return l.isDone(l.script(ctx, fillScript, at.keys(), fenceArgs(lease, value, ttl)...))
+	})
 }
 
 func (l *link) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	return l.counted(ctx, func() (bool, error) {
+		s := swapScript
+		if at.tag != "" {
+			s = taggedSwapScript
+		}
+		return l.isDone(l.scriptAndEcho(ctx, s, at.keys(), fenceArgs(old, value, ttl)...))
+	})
+}
+
+// fenceArgs are the arguments of scripts that put one value in place of another.
+func fenceArgs(old, value []byte, ttl time.Duration) []string {
+	return []string{rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)}
+}
+
+func (l *link) settle(ctx context.Context) error {
+	ctx, cancel := l.deadline(ctx)
+	defer cancel()
+	return l.checked(l.sendOne(ctx, l.reserve, l.command(ping...)).Error())
+}
+
+// counted has the breaker know what became of do.
+func (l *link) counted(ctx context.Context, do func() (bool, error)) (bool, error) {
 	count, err := l.breaker.enter()
 	if err != nil {
 		return false, err
 	}
-	s := swapScript
-	if at.tag != "" {
-		s = taggedSwapScript
-	}
-	swapped, err := l.script(ctx, s, at.keys(), rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)).AsBool()
-	err = l.checked(err)
+	done, err := do()
 	l.breaker.leave(ctx, count, err)
-	return swapped, err
+	return done, err
+}
+
+// isDone reads the reply to a script that says 1 if it did what it was to do.
+func (l *link) isDone(res rueidis.RedisResult) (bool, error) {
+	done, err := res.AsBool()
+	return done, l.checked(err)
+}
+
+// wasSet reads the reply to SET with NX.
+func (l *link) wasSet(res rueidis.RedisResult) (bool, error) {
+	err := res.Error()
+	if rueidis.IsRedisNil(err) {
+		return false, nil
+	}
+	return err == nil, l.checked(err)
 }
 
 func (l *link) drop(ctx context.Context, at place, old []byte) (bool, error) {
-	done, err := l.script(ctx, dropScript, at.keys()[:1], rueidis.BinaryString(old)).AsBool()
-	return done, l.checked(err)
+	return l.isDone(l.scriptAndEcho(ctx, dropScript, at.keys()[:1], rueidis.BinaryString(old)))
 }
 
 func (l *link) giveBack(ctx context.Context, at place, old []byte) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.checked(l.run(ctx, l.queue, dropScript, at.keys()[:1], rueidis.BinaryString(old)).Error())
+	return l.checked(l.run(ctx, l.queue, nil, dropScript, at.keys()[:1], rueidis.BinaryString(old)).Error())
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
@@ -181,7 +220,7 @@ func (l *link) announce(ctx context.Context, enter func(context.Context) error, 
 		message := rueidis.BinaryString(purge{node: l.redis.node, keys: some}.encode())
 		tags, others := l.redis.split(some)
 		all := slices.Concat([]string{l.redis.stateKey()}, tags, others)
-		if err := l.run(ctx, enter, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
+		if err := l.run(ctx, enter, ping, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
 			return l.checked(err)
 		}
 	}
@@ -194,11 +233,12 @@ const batchKeys = 500
 
 // deadline bounds a command. The reply may still come later; rueidis drops it.
 func (l *link) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if ctx.Done() == nil {
-		limit := l.limits.take(ctx, l.redis.opts.Timeout)
-		return limit, limit.stop
+	d := l.redis.opts.Timeout
+	if ends, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(ends) <= d {
+		return ctx, func() {}
 	}
-	return bounded(ctx, l.redis.opts.Timeout)
+	limit := l.limits.take(ctx, d)
+	return limit, limit.stop
 }
 
 // bytesOrNil returns the bytes of a reply, or nil if there is no such key.

@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -42,18 +41,17 @@ func (s step) scripted() bool { return s.script.body != "" }
 
 // together sends steps that room was reserved for in one pipeline, and returns
 // the replies to each, and what became of the connection. The texts of scripts are
-// sent only to a server that does not know them. As in script, a PING comes last.
+// sent only to a server that does not know them. As in scriptAndEcho, a PING comes last.
 func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.RedisResult, err error) {
-	b := l.client.B()
 	replies = make([][]rueidis.RedisResult, len(steps))
 	var commands []rueidis.Completed
 	for _, s := range steps {
 		if s.scripted() {
-			s.commands = []rueidis.Completed{b.Evalsha().Sha1(s.script.sha).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build()}
+			s.commands = []rueidis.Completed{l.eval("EVALSHA", s.script.sha, s.keys, s.args)}
 		}
 		commands = append(commands, s.commands...)
 	}
-	res := l.client.DoMulti(ctx, append(commands, b.Ping().Build())...)
+	res := l.client.DoMulti(ctx, append(commands, l.command(ping...))...)
 	var unknown []int
 	commands = nil
 	for i, s := range steps {
@@ -61,11 +59,11 @@ func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.
 		replies[i], res = res[:n], res[n:]
 		if e, ok := rueidis.IsRedisErr(replies[i][0].Error()); ok && s.scripted() && e.IsNoScript() {
 			unknown = append(unknown, i)
-			commands = append(commands, b.Eval().Script(s.script.body).Numkeys(int64(len(s.keys))).Key(s.keys...).Arg(s.args...).Build())
+			commands = append(commands, l.eval("EVAL", s.script.body, s.keys, s.args))
 		}
 	}
 	if len(unknown) > 0 {
-		res = l.client.DoMulti(ctx, append(commands, b.Ping().Build())...)
+		res = l.client.DoMulti(ctx, append(commands, l.command(ping...))...)
 		for _, i := range unknown {
 			replies[i], res = res[:1], res[1:]
 		}
@@ -222,35 +220,26 @@ func (l *link) writeTogether(ctx context.Context, writes []write) ([]reply, erro
 }
 
 func (l *link) stepOf(w write) step {
-	value, ms, keys := rueidis.BinaryString(w.value), milliseconds(w.ttl), w.at.keys()
+	keys := w.at.keys()
 	switch {
-	case w.value == nil:
+	case w.verb == toDrop:
 		return step{script: dropScript, keys: keys[:1], args: []string{rueidis.BinaryString(w.old)}}
-	case w.old != nil && w.at.tag != "":
-		return step{script: taggedSwapScript, keys: keys, args: []string{rueidis.BinaryString(w.old), value, ms}}
-	case w.old != nil:
-		return step{script: swapScript, keys: keys, args: []string{rueidis.BinaryString(w.old), value, ms}}
-	case w.at.tag != "":
-		return step{script: taggedSetScript, keys: keys, args: []string{value, ms, w.at.mode()}}
-	default: // the read comes last: see setIfAbsent
-		b := l.client.B()
-		return step{commands: []rueidis.Completed{
-			b.Set().Key(w.at.key).Value(value).Nx().PxMilliseconds(w.ttl.Milliseconds()).Build(),
-			b.Get().Key(w.at.key).Build(),
-		}}
+	case w.verb == toFill && w.at.tag == "":
+		return step{script: fillScript, keys: keys, args: fenceArgs(w.old, w.value, w.ttl)}
+	case w.old == nil && w.at.tag == "":
+		return step{commands: []rueidis.Completed{l.command(firstLease(w.at, w.value, w.ttl)...)}}
+	default: // a fill of what has a tag too
+		s, args := w.at.leaseScript(w.old, w.value, w.ttl)
+		return step{script: s, keys: keys, args: args}
 	}
 }
 
 // written reads the replies to stepOf(w).
 func (l *link) written(w write, res []rueidis.RedisResult) (r reply) {
-	if w.value == nil || w.old != nil {
-		r.done, r.err = res[0].AsBool()
-		r.err = l.checked(r.err)
-		return r
+	if w.verb == toLease && w.old == nil && w.at.tag == "" {
+		r.done, r.err = l.wasSet(res[0])
+	} else {
+		r.done, r.err = l.isDone(res[0])
 	}
-	if err := res[0].Error(); err != nil && !rueidis.IsRedisNil(err) {
-		return reply{err: l.checked(err)}
-	}
-	held, err := l.bytesOrNil(res[len(res)-1])
-	return reply{done: bytes.Equal(held, w.value), err: err}
+	return r
 }

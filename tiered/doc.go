@@ -104,6 +104,7 @@
 //	16 what was invalidated is served stale           TestNotStale, TestTagWhileTicketChanges, TestFormerStillLive
 //	17 the journal is asked before the ticket is there TestLookDuringOutage
 //	18 a reader without a lock meets one who writes   TestLocalUnlocked, TestLeaseBeforeEntry
+//	19 a push is taken for an echo that never comes   TestPushWithoutEcho
 //
 // # Tags
 //
@@ -264,8 +265,8 @@
 // value's type may share keys, during a deploy; whose value is not in Redis
 // loads it once per MaxStale and node.
 //
-// Redis 6.0 or newer is needed for tracking; the tests run against 7.0. The
-// user needs scripts, publish and subscribe, the commands on strings, hashes
-// and sorted sets that the scripts name, and, after the prefix, keys and
+// Redis 6.2 or newer is needed, for tracking and GETEX; the tests run against
+// 7.0. The user needs scripts, publish and subscribe, the commands on strings,
+// hashes and sorted sets that the scripts name, and, after the prefix, keys and
 // channels that begin with tiered: beside those of the caches.
 package tiered

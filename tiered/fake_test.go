@@ -116,27 +116,54 @@ func (n *fakeRemote) read(ctx context.Context, at place) ([]byte, time.Duration,
 	return value, time.Until(n.server.values[at.key].expires), ctx.Err()
 }
 
-func (n *fakeRemote) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+func (n *fakeRemote) lease(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	if n.server.visibleLocked(at) == nil {
-		n.server.changeLocked(at.key, value, ttl)
-		n.server.listLocked(at)
+	if old != nil {
+		return n.server.swapLocked(at, old, value, ttl), ctx.Err()
 	}
-	n.server.registerLocked(at.key, n)
-	return n.server.values[at.key].bytes, ctx.Err()
+	if n.server.visibleLocked(at) != nil {
+		return false, ctx.Err()
+	}
+	n.server.changeLocked(at.key, value, ttl)
+	n.server.listLocked(at)
+	return true, ctx.Err()
+}
+
+func (n *fakeRemote) settle(ctx context.Context) error { return ctx.Err() }
+
+func (n *fakeRemote) fill(ctx context.Context, at place, lease, value []byte, ttl time.Duration) (bool, error) {
+	if at.tag != "" {
+		return n.swap(ctx, at, lease, value, ttl)
+	}
+	n.server.mu.Lock()
+	defer n.server.mu.Unlock()
+	return n.server.putLocked(n, at, lease, value, ttl), ctx.Err()
 }
 
 func (n *fakeRemote) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
-	held := n.server.getLocked(at.key)
-	if held == nil || !bytes.Equal(held, old) || at.tag != "" && !n.server.tags[at.tag][at.key] {
-		return false, ctx.Err()
-	}
-	n.server.changeLocked(at.key, value, ttl)
 	n.server.registerLocked(at.key, n)
-	return true, ctx.Err()
+	return n.server.putLocked(n, at, old, value, ttl), ctx.Err()
+}
+
+// putLocked is swapLocked, and registers n.
+func (s *fakeServer) putLocked(n *fakeRemote, at place, old, value []byte, ttl time.Duration) bool {
+	ok := s.swapLocked(at, old, value, ttl)
+	if ok {
+		s.registerLocked(at.key, n)
+	}
+	return ok
+}
+
+func (s *fakeServer) swapLocked(at place, old, value []byte, ttl time.Duration) bool {
+	held := s.getLocked(at.key)
+	if held == nil || !bytes.Equal(held, old) || at.tag != "" && !s.tags[at.tag][at.key] {
+		return false
+	}
+	s.changeLocked(at.key, value, ttl)
+	return true
 }
 
 func (n *fakeRemote) drop(ctx context.Context, at place, old []byte) (bool, error) {
@@ -172,15 +199,13 @@ func (n *fakeRemote) writeMany(ctx context.Context, writes []write) []reply {
 	replies := make([]reply, min(len(writes), fakeTogether))
 	for i := range replies {
 		r, w := &replies[i], writes[i]
-		switch {
-		case w.value == nil:
+		switch w.verb {
+		case toDrop:
 			r.done, r.err = n.drop(ctx, w.at, w.old)
-		case w.old != nil:
-			r.done, r.err = n.swap(ctx, w.at, w.old, w.value, w.ttl)
-		default:
-			var held []byte
-			held, r.err = n.setIfAbsent(ctx, w.at, w.value, w.ttl)
-			r.done = r.err == nil && bytes.Equal(held, w.value)
+		case toFill:
+			r.done, r.err = n.fill(ctx, w.at, w.old, w.value, w.ttl)
+		case toLease:
+			r.done, r.err = n.lease(ctx, w.at, w.old, w.value, w.ttl)
 		}
 	}
 	return replies

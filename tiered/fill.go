@@ -57,7 +57,7 @@ func (f *flight[K, V]) loadAndFill(ctx context.Context, lease []byte) outcome[V]
 	}()
 	began := c.redis.clock.now()
 	out := f.load(ctx)
-	f.fill(ctx, lease, out, began)
+	f.fill(ctx, lease, out, began, f.fillLease)
 	pending = false
 	return out
 }
@@ -73,15 +73,38 @@ func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
 	began := f.cache.redis.clock.now()
 	out := f.load(ctx)
 	if !out.failed() {
-		f.fill(ctx, held, out, began)
+		f.fill(ctx, held, out, began, f.swap)
 	}
 	return out
 }
 
+// fillLease puts what is prepared in place of f's lease. Of that no echo comes, but
+// for a place with a tag, and that of the lease has come before: it is on its way
+// since the lease was placed, and is waited for if the load took no time at all.
+func (f *flight[K, V]) fillLease(ctx context.Context, lease []byte, p prepared) (bool, error) {
+	rem, tickets := f.session.remote, f.cache.tickets
+	if tickets.expectsEcho(f.ticket) {
+		if err := rem.settle(ctx); err != nil {
+			return false, err
+		}
+		tickets.settled(f.ticket)
+	}
+	if f.at.tag != "" {
+		tickets.expectEcho(f.ticket)
+	}
+	return rem.fill(ctx, f.at, lease, p.value, p.left)
+}
+
+// swap puts what is prepared in place of what f has read.
+func (f *flight[K, V]) swap(ctx context.Context, held []byte, p prepared) (bool, error) {
+	f.cache.tickets.expectEcho(f.ticket)
+	return f.session.remote.swap(ctx, f.at, held, p.value, p.left)
+}
+
 // fill puts the outcome of a load that began then into both tiers, if Redis still
-// holds what it held: the lease, or an older value. If the outcome cannot be kept
-// there, that is dropped.
-func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], began int64) {
+// holds what it held: the lease, or an older value; that is what put does. If the
+// outcome cannot be kept there, what is held is dropped.
+func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], began int64, put func(context.Context, []byte, prepared) (bool, error)) {
 	c := f.cache
 	p := f.prepare(out, began)
 	if p.value == nil {
@@ -90,8 +113,7 @@ func (f *flight[K, V]) fill(ctx context.Context, held []byte, out outcome[V], be
 		}
 		return
 	}
-	c.tickets.expectEcho(f.ticket)
-	ok, err := f.session.remote.swap(ctx, f.at, held, p.value, p.left)
+	ok, err := put(ctx, held, p)
 	switch {
 	case err != nil:
 		f.noteFailure(err)

@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"bytes"
 	"context"
 	"runtime/debug"
 	"time"
@@ -238,14 +237,7 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 func (f *flight[K, V]) lease(ctx context.Context, held []byte) ([]byte, error) {
 	ttl := f.cache.opts.LoadTimeout
 	lease := f.newLease(ttl)
-	var ours bool
-	var err error
-	if held == nil {
-		held, err = f.session.remote.setIfAbsent(ctx, f.at, lease, ttl)
-		ours = bytes.Equal(held, lease)
-	} else {
-		ours, err = f.session.remote.swap(ctx, f.at, held, lease, ttl)
-	}
+	ours, err := f.session.remote.lease(ctx, f.at, held, lease, ttl)
 	return f.leased(ctx, lease, ours, err)
 }
 

@@ -305,7 +305,7 @@ func TestDeadLeaseHolder(t *testing.T) {
 		c := newCache(t, server.redis(), src, Options{WaitForFill: 2 * time.Second, LoadTimeout: 10 * time.Second})
 		dead := server.connect(newRecorder())
 		lease := framer{fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), 10*time.Second))
-		if _, err := dead.setIfAbsent(t.Context(), place{key: "k"}, lease, 10*time.Second); err != nil {
+		if _, err := dead.lease(t.Context(), place{key: "k"}, nil, lease, 10*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
@@ -376,7 +376,7 @@ func TestUndecodable(t *testing.T) {
 		"payload of no value": mine.encode(frame{kind: kindValue, written: time.Now(), ttl: time.Minute, payload: []byte("{")}),
 	} {
 		before := c.Stats()
-		if _, err := l.setIfAbsent(t.Context(), place{key: prefix + name}, held, time.Minute); err != nil {
+		if _, err := l.lease(t.Context(), place{key: prefix + name}, nil, held, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		get(t, c, name, name+"@0")

@@ -2,11 +2,11 @@ package tiered
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"reflect"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,7 +19,7 @@ import (
 //	11  fingerprint of the value's Go type                  (8 bytes)
 //	19  when its load began, Unix milliseconds              (8 bytes)
 //	27  time to live from then on, milliseconds             (8 bytes)
-//	35  value: what the codec made; absent: nothing; lease: the node, 8 random bytes
+//	35  value: what the codec made; absent: nothing; lease: the node, and a number of its own (8 bytes)
 //
 // The kind is a byte of its own, so no value can be mistaken for a marker.
 // Whatever does not parse, or has another life, is a miss and is replaced: a
@@ -74,12 +74,15 @@ func (fr framer) encode(f frame) []byte {
 	return append(b, f.payload...)
 }
 
-// newLease returns a lease of a node that no other call returns.
+// newLease returns a lease of a node that no other call returns, in any process:
+// the id of a node is random.
 func newLease(node nodeID, now time.Time, ttl time.Duration) frame {
-	token := make([]byte, leaseToken)
-	rand.Read(token[copy(token, node[:]):]) // never fails: it ends the program rather than return bad bytes
-	return frame{kind: kindLease, written: now, ttl: ttl, payload: token}
+	token := append(make([]byte, 0, leaseToken), node[:]...)
+	return frame{kind: kindLease, written: now, ttl: ttl, payload: binary.BigEndian.AppendUint64(token, newLeases.Add(1))}
 }
+
+// newLeases counts the leases of this process.
+var newLeases atomic.Uint64
 
 // A verdict says what decode made of some bytes.
 type verdict int

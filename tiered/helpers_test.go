@@ -181,20 +181,20 @@ func sees(t testing.TB, c *Cache[string, string], key, want string) {
 type gate struct {
 	remote
 	afterRead        func(key string)
-	afterSwap        func(key string)
+	afterFill        func(key string) // or swap
 	beforeInvalidate func()
 	beforeRead       func()
 	beforeWrite      func([]write) // of writeMany
 	fail             error         // of read, which then does nothing
-	loseSet          error         // of setIfAbsent, which does its work all the same
+	loseLease        error         // of lease, which does its work all the same
 }
 
-func (g *gate) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
-	b, err := g.remote.setIfAbsent(ctx, at, value, ttl)
-	if g.loseSet != nil {
-		return nil, g.loseSet
+func (g *gate) lease(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
+	ok, err := g.remote.lease(ctx, at, old, value, ttl)
+	if g.loseLease != nil {
+		return false, g.loseLease
 	}
-	return b, err
+	return ok, err
 }
 
 func (g *gate) read(ctx context.Context, at place) ([]byte, time.Duration, error) {
@@ -233,20 +233,28 @@ func (g *gate) writeMany(ctx context.Context, writes []write) []reply {
 	}
 	replies := g.remote.writeMany(ctx, writes)
 	for i := range replies {
-		switch swaps := writes[i].old != nil && writes[i].value != nil; {
-		case swaps && g.afterSwap != nil:
-			g.afterSwap(writes[i].at.key)
-		case !swaps && writes[i].value != nil && g.loseSet != nil:
-			replies[i] = reply{err: g.loseSet}
+		switch verb := writes[i].verb; {
+		case verb == toFill && g.afterFill != nil:
+			g.afterFill(writes[i].at.key)
+		case verb == toLease && g.loseLease != nil:
+			replies[i] = reply{err: g.loseLease}
 		}
 	}
 	return replies
 }
 
+func (g *gate) fill(ctx context.Context, at place, lease, value []byte, ttl time.Duration) (bool, error) {
+	ok, err := g.remote.fill(ctx, at, lease, value, ttl)
+	if g.afterFill != nil {
+		g.afterFill(at.key)
+	}
+	return ok, err
+}
+
 func (g *gate) swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
 	ok, err := g.remote.swap(ctx, at, old, value, ttl)
-	if g.afterSwap != nil {
-		g.afterSwap(at.key)
+	if g.afterFill != nil {
+		g.afterFill(at.key)
 	}
 	return ok, err
 }

@@ -143,7 +143,7 @@ func TestPushAfterOwnFill(t *testing.T) {
 	a, b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{}), newCache(t, rb, src, Options{})
 
 	var once sync.Once
-	intercept(rb, &gate{afterSwap: func(string) {
+	intercept(rb, &gate{afterFill: func(string) {
 		once.Do(func() {
 			src.change()
 			if err := a.Invalidate(context.Background(), "k"); err != nil {
@@ -154,6 +154,43 @@ func TestPushAfterOwnFill(t *testing.T) {
 	}})
 	get(t, b, "k", "k@0")
 	get(t, b, "k", "k@1")
+}
+
+// TestPushWithoutEcho forces a lease of which no echo comes, as another node's
+// change has ended the registration. Were the echo still expected when the value is
+// in Redis, the push about the next change would be taken for it. That change is
+// another program's, so that no purge makes up for it.
+func TestPushWithoutEcho(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	r := dial(t, RedisOptions{Prefix: prefix})
+	c := newCache(t, r, src, Options{})
+	other, link := newStranger(t, prefix), r.current.Load().remote
+	handled := func() { // all pushes until now
+		if err := link.settle(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	var read, filled sync.Once
+	intercept(r, &gate{
+		afterRead: func(string) {
+			read.Do(func() {
+				other.set("anything", 0)
+				handled()
+				other.del()
+			})
+		},
+		afterFill: func(string) {
+			filled.Do(func() {
+				src.change()
+				other.del()
+				handled()
+			})
+		},
+	})
+	get(t, c, "k", "k@0") // loaded before the change
+	get(t, c, "k", "k@1")
 }
 
 // TestInvalidateTwice forces a read on the writing node after it dropped its

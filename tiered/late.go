@@ -64,54 +64,83 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 // wait for Redis was too long.
 func timedOut(ctx context.Context) bool {
 	if l, ok := ctx.(*limit); ok {
-		return l.ended.Load()
+		return l.state.Load() == limitTimedOut
 	}
 	return errors.Is(context.Cause(ctx), errTimeout)
 }
 
-// A limit is what link.deadline returns for a context that never ends by itself, like
-// that of a flight. It is used again and again: of all that is allocated for a
-// miss, contexts were a quarter.
+// A limit is a context that ends after some time, or with another: what link.deadline
+// returns. It is used again and again: of all that is allocated on the way to Redis,
+// contexts were a quarter.
 type limit struct {
-	context.Context // for its values
+	context.Context // for its values, and its end
 	done            chan struct{}
-	ended           atomic.Bool
+	state           atomic.Int32
 	timer           *time.Timer
+	leave           func() bool // no more to do with Context
+	end             func()      // with it
 	stop            context.CancelFunc
 }
+
+// The states of a limit.
+const (
+	limitHolds int32 = iota
+	limitTimedOut
+	limitEndedFor // the context that it was made for has ended
+)
 
 // limits are those that nobody uses.
 type limits struct{ sync.Pool }
 
-// take returns a limit that ends after d. Its stop gives it back.
+// take returns a limit that ends with ctx, and after d. Its stop gives it back.
 func (p *limits) take(ctx context.Context, d time.Duration) *limit {
 	l, ok := p.Get().(*limit)
 	if ok {
-		l.Context = ctx
 		l.timer.Reset(d)
-		return l
+	} else {
+		l = p.make(d)
 	}
-	l = &limit{Context: ctx, done: make(chan struct{})}
+	l.Context = ctx
+	if ctx.Done() != nil {
+		l.leave = context.AfterFunc(ctx, l.end)
+	}
+	return l
+}
+
+func (p *limits) make(d time.Duration) *limit {
+	l := &limit{done: make(chan struct{})}
+	finish := func(state int32) {
+		if l.state.CompareAndSwap(limitHolds, state) {
+			close(l.done)
+		}
+	}
+	l.end = func() { finish(limitEndedFor) }
 	l.stop = func() {
-		if l.timer.Stop() { // else it has ended, or is about to
+		again := l.timer.Stop() // else it has ended, or is about to
+		if l.leave != nil {
+			again = l.leave() && again
+			l.leave = nil
+		}
+		if again {
 			l.Context = nil
 			p.Put(l)
 		}
 	}
-	l.timer = time.AfterFunc(d, func() {
-		l.ended.Store(true)
-		close(l.done)
-	})
+	l.timer = time.AfterFunc(d, func() { finish(limitTimedOut) })
 	return l
 }
 
 func (l *limit) Done() <-chan struct{} { return l.done }
 
 func (l *limit) Err() error {
-	if l.ended.Load() {
+	switch l.state.Load() {
+	case limitHolds:
+		return nil
+	case limitTimedOut:
 		return context.DeadlineExceeded
+	default:
+		return l.Context.Err()
 	}
-	return nil
 }
 
 // overdue makes the line late.

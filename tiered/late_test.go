@@ -89,8 +89,8 @@ func TestLateCommands(t *testing.T) {
 	if _, _, err := l.read(t.Context(), at); !errors.Is(err, errLate) {
 		t.Errorf("read = %v, want errLate", err)
 	}
-	if _, err := l.setIfAbsent(t.Context(), at, []byte("v"), time.Minute); !errors.Is(err, errLate) {
-		t.Errorf("setIfAbsent = %v, want errLate", err)
+	if _, err := l.lease(t.Context(), at, nil, []byte("v"), time.Minute); !errors.Is(err, errLate) {
+		t.Errorf("lease = %v, want errLate", err)
 	}
 	if err := l.invalidate(t.Context(), []string{at.key}); !errors.Is(err, errLate) {
 		t.Errorf("invalidate = %v, want errLate", err)
@@ -235,7 +235,7 @@ func TestFreezeDuringWait(t *testing.T) {
 		r := server.redis()
 		c := newCache(t, r, new(source), Options{WaitForFill: time.Hour})
 		lease := framer{fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), 2*time.Hour))
-		if _, err := server.connect(newRecorder()).setIfAbsent(t.Context(), place{key: "k"}, lease, 2*time.Hour); err != nil {
+		if _, err := server.connect(newRecorder()).lease(t.Context(), place{key: "k"}, nil, lease, 2*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		rem := &frozen{remote: r.current.Load().remote}

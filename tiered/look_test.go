@@ -229,7 +229,7 @@ func TestLook(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, g, src := lookBed(t, Options{})
 			hold, loads := make(chan struct{}), src.loads.Load()
-			setRemote(c.redis, slowSet{g.remote, hold}, forever)
+			setRemote(c.redis, slowLease{g.remote, hold}, forever)
 			go func() { _, _ = c.Get(t.Context(), "new") }()
 			synctest.Wait()
 			go c.Close()
@@ -308,15 +308,15 @@ func slowly(ctx context.Context) error {
 	}
 }
 
-// slowSet places no lease before goOn.
-type slowSet struct {
+// slowLease places no lease before goOn.
+type slowLease struct {
 	remote
 	goOn chan struct{}
 }
 
-func (s slowSet) setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error) {
+func (s slowLease) lease(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error) {
 	<-s.goOn
-	return s.remote.setIfAbsent(ctx, at, value, ttl)
+	return s.remote.lease(ctx, at, old, value, ttl)
 }
 
 // slowCodec decodes once, between begun and goOn.

@@ -271,7 +271,7 @@ func TestGetManyWithoutRedis(t *testing.T) {
 		keepsForMaxStale(mt, 2)
 	})
 	inBubble(t, "it fails leases", Options{}, func(mt manyTest) {
-		intercept(mt.redis, &gate{loseSet: errSource})
+		intercept(mt.redis, &gate{loseLease: errSource})
 		getMany(mt.T, mt.cache, 0, mt.keys...)
 		synctest.Wait()
 		for _, key := range mt.keys {

@@ -142,7 +142,7 @@ func TestTwoFlightsWait(t *testing.T) {
 		fr := framer{fingerprint: c.fingerprint}
 		lease := func() []byte { return fr.encode(newLease(nodeID{1}, time.Now(), time.Minute)) }
 		first, second := lease(), lease()
-		if _, err := other.setIfAbsent(t.Context(), place{key: "k"}, first, time.Minute); err != nil {
+		if _, err := other.lease(t.Context(), place{key: "k"}, nil, first, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		ask := func() {
@@ -183,7 +183,7 @@ func TestTwoFlightsRead(t *testing.T) {
 		c := newCache(t, r, new(source), Options{WaitForFill: time.Second})
 		other := server.connect(newRecorder())
 		lease := framer{fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), time.Minute))
-		if _, err := other.setIfAbsent(t.Context(), place{key: "k"}, lease, time.Minute); err != nil {
+		if _, err := other.lease(t.Context(), place{key: "k"}, nil, lease, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		var reads atomic.Int64
@@ -217,7 +217,7 @@ func TestLeaseWithLostReply(t *testing.T) {
 	ra, rb := dial(t, RedisOptions{Prefix: prefix}), dial(t, RedisOptions{Prefix: prefix})
 	patient := Options{WaitForFill: time.Hour, LoadTimeout: time.Hour}
 	a, b := newCache(t, ra, src, patient), newCache(t, rb, src, patient)
-	intercept(ra, &gate{loseSet: context.DeadlineExceeded})
+	intercept(ra, &gate{loseLease: context.DeadlineExceeded})
 	get(t, a, "k", "k@0")
 	get(t, b, "k", "k@0")
 }
@@ -270,6 +270,35 @@ func TestKeyThatRedisRefuses(t *testing.T) {
 	servertest.Eventually(t, 10*time.Second, func() bool { return ra.Status().Pending == 1 }, "only the refused key to be left")
 }
 
+// TestMemoryRunsOutDuringLoad: a server whose memory is full refuses leases, but
+// what was loaded under a lease it still takes, so that it is not loaded again.
+func TestMemoryRunsOutDuringLoad(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	src := new(source)
+	src.hook(nil, func(string) {
+		if _, err := srv.CLI("CONFIG", "SET", "maxmemory", "1"); err != nil {
+			t.Error(err)
+		}
+	})
+	o := RedisOptions{URL: srv.URL()}
+	a, b := newCache(t, dial(t, o), src, Options{}), newCache(t, dial(t, o), src, Options{})
+	get(t, a, "k", "k@0")
+	get(t, b, "k", "k@0")
+	if st := b.Stats(); st.RedisHits != 1 || st.Loads != 0 {
+		t.Errorf("want a hit: %+v", st)
+	}
+	get(t, a, "another", "another@0")
+	if st := a.Stats(); st.Loads != 2 || st.RedisErrors == 0 {
+		t.Errorf("want a lease that is refused: %+v", st)
+	}
+	src.change()
+	if err := a.Invalidate(t.Context(), "k"); err != nil {
+		t.Errorf("Invalidate: %v", err)
+	}
+	sees(t, b, "k", "k@1")
+}
+
 // TestOwnLeaseIsNotWaitedFor: whatever kept a flight from filling, the next one
 // of this node does not wait for it.
 func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
@@ -286,12 +315,12 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 		}
 	}
 	const brief = 10 * time.Millisecond
-	t.Run("memory ran out between lease and fill", func(t *testing.T) {
+	t.Run("Redis refuses the fill", func(t *testing.T) {
 		t.Parallel()
 		srv := servertest.Redis(t)
 		src := new(source)
 		src.hook(nil, func(string) {
-			if _, err := srv.CLI("CONFIG", "SET", "maxmemory", "1"); err != nil {
+			if _, err := srv.CLI("ACL", "SETUSER", "default", "-set"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -300,8 +329,8 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 		if st := c.Stats(); st.RedisErrors == 0 {
 			t.Errorf("Redis took the fill: %+v", st)
 		}
-		if err := c.redis.Status().Err; err == nil || !strings.Contains(err.Error(), "OOM") {
-			t.Errorf("Status.Err = %v, want OOM", err)
+		if err := c.redis.Status().Err; err == nil || !strings.Contains(err.Error(), "Redis answered") {
+			t.Errorf("Status.Err = %v, want a refusal", err)
 		}
 		if out, err := srv.CLI("EXISTS", "k"); strings.TrimSpace(out) != "0" || err != nil {
 			t.Errorf("EXISTS = %q, %v, want the lease gone", out, err)
@@ -398,7 +427,7 @@ func TestCloseLoadsNothing(t *testing.T) {
 	stranger := dial(t, RedisOptions{Prefix: prefix}).current.Load()
 	c := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{WaitForFill: time.Hour})
 	lease := framer{life: stranger.life, fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), time.Minute))
-	if _, err := stranger.remote.setIfAbsent(t.Context(), place{key: prefix + "k"}, lease, time.Minute); err != nil {
+	if _, err := stranger.remote.lease(t.Context(), place{key: prefix + "k"}, nil, lease, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	answer := make(chan error, 1)

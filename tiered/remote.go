@@ -8,13 +8,16 @@ import (
 // remote is what a [Cache] asks of the Redis tier, on one connection. Its
 // rules, which any implementation keeps (TestRemote runs them on each):
 //
-//  1. read, setIfAbsent and a successful swap register this node for the key:
-//     the next change of it, expiry and eviction included, whoever caused it,
-//     leads to one call of receiver.pushed with that key. The call may come
-//     before the method returns, if the change came right behind it.
-//  2. For a change that this node made itself, the call comes before the
-//     method that made it returns.
-//  3. setIfAbsent, swap and drop are atomic against each other and against
+//  1. read and a successful fill or swap register this node for the key: the
+//     next change of it, expiry and eviction included, whoever caused it, leads
+//     to one call of receiver.pushed with that key. The call may come before the
+//     method returns, if the change came right behind it. At a place without a
+//     tag a successful lease ends the registration.
+//  2. For a change that this node made itself, the call comes before the method
+//     that made it returns, or settle, if it was lease. That of swap always leads
+//     to one, and so does that of fill at a place with a tag. At others that of
+//     fill leads to none, unless this node was registered.
+//  3. lease, fill, swap and drop are atomic against each other and against
 //     invalidate, from whichever node.
 //  4. After invalidate returns nil the keys are gone from Redis, and each
 //     other node was sent a purge, which leads to a call of receiver.purged
@@ -34,14 +37,19 @@ type remote interface {
 	// read returns the bytes at a place, or nil; for a plain place it also
 	// returns how much longer they live, forever if nothing ends them.
 	read(ctx context.Context, at place) (held []byte, left time.Duration, err error)
-	// setIfAbsent stores value unless there is one, and returns the bytes that
-	// are there afterwards.
-	setIfAbsent(ctx context.Context, at place, value []byte, ttl time.Duration) ([]byte, error)
+	// lease stores value if the key holds old, or nothing when old is nil, and
+	// reports whether it did.
+	lease(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
+	// settle returns when all that Redis had to say so far has been handled.
+	settle(ctx context.Context) error
+	// fill stores value if the key holds what lease has put there, and reports
+	// whether it did.
+	fill(ctx context.Context, at place, lease, value []byte, ttl time.Duration) (bool, error)
 	// swap stores value if the key holds old, and reports whether it did.
 	swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
 	// readMany is read.
 	readMany(ctx context.Context, at []place) []reply
-	// writeMany is setIfAbsent, swap and drop: see write.
+	// writeMany is lease and settle, fill, or drop.
 	writeMany(ctx context.Context, writes []write) []reply
 	// drop deletes the key if it holds old, and reports whether it did.
 	drop(ctx context.Context, at place, old []byte) (bool, error)
@@ -52,13 +60,22 @@ type remote interface {
 	invalidate(ctx context.Context, keys []string) error
 }
 
-// A write stores value at a place if that holds old: nothing, when old is nil. It
-// deletes the key when value is nil.
+// A write is one call of the method of remote that its verb names. A drop has no
+// value.
 type write struct {
+	verb       verb
 	at         place
 	old, value []byte
 	ttl        time.Duration
 }
+
+type verb byte
+
+const (
+	toLease verb = iota
+	toFill
+	toDrop
+)
 
 // A reply says what became of a read, or of a write.
 type reply struct {

@@ -3,6 +3,7 @@ package tiered
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -45,11 +46,11 @@ func testMany(t *testing.T, a, b remote, toA *recorder, prefix string) {
 			}
 		}
 	}
-	change := func(t *testing.T, r remote, old, stored func(i int) []byte, want func(i int) bool) {
+	change := func(t *testing.T, r remote, verb verb, old, stored func(i int) []byte, want func(i int) bool) {
 		t.Helper()
 		writes := make([]write, len(places))
 		for i, at := range places {
-			writes[i] = write{at: at, old: old(i), value: stored(i), ttl: time.Minute}
+			writes[i] = write{verb: verb, at: at, old: old(i), value: stored(i), ttl: time.Minute}
 		}
 		for i, got := range inTurns(writes, func(some []write) []reply { return r.writeMany(ctx, some) }) {
 			if got.err != nil || got.done != want(i) {
@@ -72,45 +73,51 @@ func testMany(t *testing.T, a, b remote, toA *recorder, prefix string) {
 		}
 	}
 
-	t.Run("rule 7: writeMany does what setIfAbsent, swap and drop do, and readMany registers", func(t *testing.T) {
+	t.Run("rule 7: writeMany does what lease, fill and drop do, and readMany registers", func(t *testing.T) {
 		read(t, a, none)
-		change(t, b, none, of("x"), always)
+		change(t, b, toLease, none, of("x"), always)
 		told(t, 1) // each key was registered by the read
-		change(t, a, none, of("y"), never)
+		change(t, a, toLease, none, of("y"), never)
 		read(t, b, of("x"))
-		change(t, b, of("y"), of("z"), never)
-		change(t, b, of("x"), of("y"), always)
-		told(t, 2) // setIfAbsent registered, though it lost
-		change(t, b, of("x"), none, never)
+		read(t, a, of("x"))
+		change(t, b, toFill, of("y"), of("z"), never)
+		change(t, b, toFill, of("x"), of("y"), always)
+		told(t, 2)
+		change(t, b, toDrop, of("x"), none, never)
 		read(t, a, of("y"))
-		change(t, b, of("y"), none, always)
+		change(t, b, toDrop, of("y"), none, always)
 		told(t, 3)
 		read(t, a, none)
 	})
-	t.Run("rules 2 and 7: own writes are pushed before writeMany returns, and register", func(t *testing.T) {
+	t.Run("rules 1, 2 and 7: own leases and drops are pushed before writeMany returns, and fills without a tag are not", func(t *testing.T) {
 		before := make([]int, len(places))
 		for i, at := range places {
 			before[i], _ = toA.count(at.key)
 		}
-		step := func(n int) {
+		step := func(want int, withTag ...int) {
 			t.Helper()
 			for i, at := range places {
-				if got, _ := toA.count(at.key); got != before[i]+n {
-					t.Fatalf("%s: %d pushes, want %d", kinds[i%4].name, got-before[i], n)
+				now, _ := toA.count(at.key)
+				got := now - before[i]
+				before[i] = now
+				if at.tag == "" && got != want || at.tag != "" && !slices.Contains(withTag, got) {
+					t.Fatalf("%s: %d pushes, want %d, with a tag %d", kinds[i%4].name, got, want, withTag)
 				}
 			}
 		}
-		change(t, a, none, of("x"), always)
-		step(1)
-		change(t, a, of("x"), of("y"), always)
-		step(2)
-		change(t, a, of("y"), none, always)
-		step(3)
+		change(t, a, toLease, none, of("x"), always)
+		step(1, 1) // they were read last
+		change(t, a, toLease, of("x"), of("y"), always)
+		step(0, 0, 1) // rule 1 leaves it open
+		change(t, a, toFill, of("y"), of("z"), always)
+		step(0, 1)
+		change(t, a, toDrop, of("z"), none, always)
+		step(1, 1)
 	})
 	t.Run("rule 7: some fail, the others do not", func(t *testing.T) {
 		writes := []write{
 			{at: kinds[0].at("7a"), value: []byte("x"), ttl: time.Minute},
-			{at: kinds[2].at("7b"), old: []byte("x"), value: []byte("y"), ttl: time.Minute},
+			{verb: toFill, at: kinds[2].at("7b"), old: []byte("x"), value: []byte("y"), ttl: time.Minute},
 			{at: kinds[0].at("7c"), value: []byte("x"), ttl: time.Minute},
 		}
 		replies := a.writeMany(ctx, writes)
@@ -135,11 +142,11 @@ func testMany(t *testing.T, a, b remote, toA *recorder, prefix string) {
 		if !ok {
 			t.Skip("the fake has none")
 		}
-		change(t, a, none, of("x"), always)
+		change(t, a, toLease, none, of("x"), always)
 		if err := l.client.Do(ctx, l.client.B().Arbitrary("SCRIPT", "FLUSH").Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
-		change(t, a, of("x"), none, always)
+		change(t, a, toDrop, of("x"), none, always)
 		read(t, a, none)
 		if n := len(l.slots); n != 0 {
 			t.Errorf("%d slots are not given back", n)

@@ -1,7 +1,6 @@
 package tiered
 
 import (
-	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -84,12 +83,28 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 			t.Fatalf("read(%q) = %q, want %q", key, got, want)
 		}
 	}
-	set := func(t *testing.T, r remote, key, value, want string) {
+	lease := func(t *testing.T, r remote, key, old, value string, want bool) {
 		t.Helper()
-		got, err := r.setIfAbsent(ctx, place{key: key}, []byte(value), ttl)
+		var held []byte
+		if old != "" {
+			held = []byte(old)
+		}
+		got, err := r.lease(ctx, place{key: key}, held, []byte(value), ttl)
 		must(t, err)
-		if string(got) != want {
-			t.Fatalf("setIfAbsent(%q, %q) = %q, want %q", key, value, got, want)
+		if got != want {
+			t.Fatalf("lease(%q, %q, %q) = %v, want %v", key, old, value, got, want)
+		}
+	}
+	set := func(t *testing.T, r remote, key, value string) {
+		t.Helper()
+		lease(t, r, key, "", value, true)
+	}
+	fill := func(t *testing.T, r remote, key, old, value string, want bool) {
+		t.Helper()
+		got, err := r.fill(ctx, place{key: key}, []byte(old), []byte(value), ttl)
+		must(t, err)
+		if got != want {
+			t.Fatalf("fill(%q, %q, %q) = %v, want %v", key, old, value, got, want)
 		}
 	}
 	drop := func(t *testing.T, r remote, key, old string, want bool) {
@@ -126,7 +141,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	t.Run("rule 1: the next change after a read is pushed, once", func(t *testing.T) {
 		k := prefix + "1"
 		read(t, a, k, "")
-		set(t, b, k, "x", "x")
+		set(t, b, k, "x")
 		told(t, a, toA, k, 1)
 		swap(t, b, k, "x", "y", true)
 		told(t, a, toA, k, 1) // it did not read again
@@ -134,26 +149,49 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		drop(t, b, k, "y", true)
 		told(t, a, toA, k, 2)
 	})
-	t.Run("rule 1: setIfAbsent registers, whoever wins", func(t *testing.T) {
+	t.Run("rule 1: a lease ends the registration", func(t *testing.T) {
 		k := prefix + "1b"
-		set(t, a, k, "a", "a")
-		set(t, b, k, "b", "a")
-		swap(t, b, k, "a", "c", true)
+		read(t, a, k, "")
+		set(t, a, k, "a")
+		told(t, a, toA, k, 1) // the lease itself
+		lease(t, b, k, "", "b", false)
+		lease(t, b, k, "a", "c", true)
 		told(t, a, toA, k, 1)
-		swap(t, a, k, "c", "d", true)
-		told(t, b, toB, k, 2) // its own swap, and a's
+		read(t, a, k, "c")
+		lease(t, a, k, "c", "d", true)
+		told(t, a, toA, k, 2)
+		drop(t, b, k, "d", true)
+		told(t, a, toA, k, 2)
 	})
 	t.Run("rule 1: a successful swap registers the node for what it wrote itself", func(t *testing.T) {
 		k := prefix + "1c"
-		set(t, a, k, "lease", "lease")
+		set(t, a, k, "lease")
 		swap(t, a, k, "lease", "value", true)
-		told(t, a, toA, k, 1)
+		told(t, a, toA, k, 1) // registered or not
 		drop(t, b, k, "value", true)
 		told(t, a, toA, k, 2)
 	})
+	t.Run("rules 1 and 2: a fill registers, and tells of itself only who was registered", func(t *testing.T) {
+		k := prefix + "1e"
+		read(t, a, k, "")
+		read(t, b, k, "")
+		set(t, a, k, "lease")
+		told(t, b, toB, k, 1)
+		read(t, b, k, "lease")
+		fill(t, a, k, "nobody's", "value", false)
+		fill(t, a, k, "lease", "value", true)
+		told(t, a, toA, k, 1) // the lease
+		told(t, b, toB, k, 2)
+		drop(t, b, k, "value", true)
+		told(t, a, toA, k, 2)
+		set(t, a, k, "lease")
+		read(t, a, k, "lease")
+		fill(t, a, k, "lease", "value", true)
+		told(t, a, toA, k, 3)
+	})
 	t.Run("rule 1: expiry is a change", func(t *testing.T) {
 		k := prefix + "1d"
-		_, err := b.setIfAbsent(ctx, place{key: k}, []byte("short"), 500*time.Millisecond)
+		_, err := b.lease(ctx, place{key: k}, nil, []byte("short"), 500*time.Millisecond)
 		must(t, err)
 		read(t, a, k, "short")
 		servertest.Eventually(t, 5*time.Second, func() bool {
@@ -175,10 +213,11 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		}
 		for range 100 {
 			read(t, a, k, "")
-			step("setIfAbsent", func() { set(t, a, k, "x", "x") })
+			step("settle", func() { set(t, a, k, "x"); must(t, a.settle(ctx)) })
 			step("swap", func() { swap(t, a, k, "x", "y", true) })
 			step("drop", func() { drop(t, a, k, "y", true) })
-			set(t, a, k, "z", "z")
+			set(t, a, k, "z")
+			read(t, a, k, "z")
 			step("invalidate", func() { must(t, a.invalidate(ctx, []string{k})) })
 		}
 		if _, purges := toA.count(k); purges != 0 {
@@ -193,16 +232,18 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 			r := []remote{a, b}[i%2]
 			wg.Go(func() {
 				mine := []byte{byte('a' + i)}
-				held, err := r.setIfAbsent(ctx, place{key: k}, mine, ttl)
-				won[i] = err == nil && bytes.Equal(held, mine)
+				ok, err := r.lease(ctx, place{key: k}, nil, mine, ttl)
+				won[i] = ok && err == nil
 			})
 		}
 		wg.Wait()
 		if n := len(slices.DeleteFunc(won, func(w bool) bool { return !w })); n != 1 {
-			t.Errorf("%d callers of setIfAbsent won, want 1", n)
+			t.Errorf("%d callers of lease won, want 1", n)
 		}
 		swap(t, a, k, "nobody's", "x", false)
 		swap(t, a, prefix+"missing", "", "x", false)
+		fill(t, a, prefix+"missing", "", "x", false)
+		lease(t, a, k, "nobody's", "x", false)
 		drop(t, a, k, "nobody's", false)
 		if held, _, err := b.read(ctx, place{key: k}); err != nil || held == nil {
 			t.Errorf("drop with the wrong value removed the key (%v)", err)
@@ -210,7 +251,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	})
 	t.Run("rule 4: a purge reaches a node that never read the key, and keys that are not there", func(t *testing.T) {
 		k1, k2 := prefix+"4 here", prefix+"4 not here"
-		set(t, b, k1, "x", "x")
+		set(t, b, k1, "x")
 		must(t, a.invalidate(ctx, []string{k1, k2}))
 		read(t, b, k1, "")
 		servertest.Eventually(t, 5*time.Second, func() bool {
@@ -224,10 +265,11 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		cancel()
 		at := place{key: prefix + "5"}
 		_, _, err := a.read(ctx, at)
-		_, err2 := a.setIfAbsent(ctx, at, []byte("x"), ttl)
+		_, err2 := a.lease(ctx, at, nil, []byte("x"), ttl)
 		_, err3 := a.swap(ctx, at, []byte("x"), []byte("y"), ttl)
 		_, err4 := a.drop(ctx, at, nil)
-		for _, err := range []error{err, err2, err3, err4, a.invalidate(ctx, []string{prefix + "5"})} {
+		_, err5 := a.fill(ctx, at, []byte("x"), []byte("y"), ttl)
+		for _, err := range []error{err, err2, err3, err4, err5, a.settle(ctx), a.invalidate(ctx, []string{prefix + "5"})} {
 			if err == nil {
 				t.Error("no error")
 			}
@@ -237,7 +279,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 	testMany(t, a, b, toA, prefix)
 	t.Run("an empty value is not a missing one", func(t *testing.T) {
 		k := prefix + "empty"
-		_, err := a.setIfAbsent(ctx, place{key: k}, []byte{}, ttl)
+		_, err := a.lease(ctx, place{key: k}, nil, []byte{}, ttl)
 		must(t, err)
 		if held, _, err := b.read(ctx, place{key: k}); err != nil || held == nil || len(held) != 0 {
 			t.Errorf("read = %v, %v, want an empty value", held, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +14,7 @@ type script struct{ body, sha string }
 
 func newScript(body string) script {
 	if broken("retrack") {
-		body = strings.ReplaceAll(body, "redis.call('STRLEN', KEYS[1])", "")
+		body = strings.ReplaceAll(body, register, "")
 	}
 	if broken("fence") {
 		body = strings.ReplaceAll(body, "return 0 end -- fence", "end")
@@ -25,14 +24,17 @@ func newScript(body string) script {
 }
 
 // In all scripts KEYS[1] is the key of the value and KEYS[2], where there is
-// one, that of the tag's list. A write ends this node's registration for a
-// key, so those that leave a value behind end with a read of it.
+// one, that of the tag's list.
+//
+// A read registers this node for the key and a write ends that, so those that
+// leave a value behind end with a read of it. Those whose own change is not to be
+// pushed here look at what there is with GETEX, which returns it like GET but is a
+// write to Redis. (That is not possible where there is a tag: in Redis 7.0 whatever
+// a script reads registers the node for all its keys.)
 var (
-	swapScript = newScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end -- fence
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('STRLEN', KEYS[1])
-return 1`)
+	swapScript  = newScript(fenced("GET", register))
+	fillScript  = newScript(fenced("GETEX", register))
+	leaseScript = newScript(fenced("GETEX", ""))
 
 	dropScript = newScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -45,21 +47,18 @@ local left = redis.call('PTTL', KEYS[1])
 if ARGV[1] == 'plain' and listed() < ends(left) - 1000 then list(left) end
 return {v, left}`)
 
-	taggedSetScript = newScript(tagged + `
+	taggedFirstLeaseScript = newScript(tagged + `
 local v = redis.call('GET', KEYS[1])
-if not v or orphan(v, ARGV[3]) then
-  v = ARGV[1]
-  redis.call('SET', KEYS[1], v, 'PX', ARGV[2])
-  list(tonumber(ARGV[2]))
-end
-redis.call('STRLEN', KEYS[1])
-return v`)
+if v and not orphan(v, ARGV[3]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+list(tonumber(ARGV[2]))
+return 1`)
 
 	taggedSwapScript = newScript(tagged + `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] or listed() == 0 then return 0 end -- fence
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 list(tonumber(ARGV[3]))
-redis.call('STRLEN', KEYS[1])
+` + register + `
 return 1`)
 
 	// KEYS[1] is the key of the state; after it come as many tags as ARGV[3]
@@ -78,6 +77,18 @@ unlink(KEYS, 2)
 local number = redis.call('HINCRBY', KEYS[1], 'purges', 1)
 return redis.call('PUBLISH', ARGV[1], string.format('%.0f ', number) .. ARGV[2])`)
 )
+
+const register = `redis.call('STRLEN', KEYS[1])`
+
+// fenced returns a script that puts one value in place of another, if that is what
+// the key holds by get, and does a last thing in the end.
+func fenced(get, last string) string {
+	return `
+if redis.call('` + get + `', KEYS[1]) ~= ARGV[1] then return 0 end -- fence
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+` + last + `
+return 1`
+}
 
 // tagged has what the scripts on tagged places share. The list of a tag is a
 // sorted set of keys, by the time in milliseconds when they end.
@@ -133,26 +144,42 @@ func (at place) mode() string {
 	return "framed"
 }
 
-// script runs s, and sends its text only to a server that does not know it.
-// Redis pushes what a command changed after the reply to that command. The
-// PING behind it is answered later still, so that the push has been handled
-// when script returns (rule 2).
+// script runs s, within the Redis timeout.
 func (l *link) script(ctx context.Context, s script, keys []string, args ...string) rueidis.RedisResult {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.run(ctx, l.reserve, s, keys, args...)
+	return l.run(ctx, l.reserve, nil, s, keys, args...)
 }
 
-// run is script without its bounds: ctx and enter (see link.send) are those.
-func (l *link) run(ctx context.Context, enter func(context.Context) error, s script, keys []string, args ...string) rueidis.RedisResult {
-	args = slices.Concat([]string{strconv.Itoa(len(keys))}, keys, args)
-	eval := func(how, text string) []rueidis.RedisResult {
-		script := l.client.B().Arbitrary(how, text).Args(args...).Build()
-		return l.send(ctx, enter, script, l.command("PING"))
+// scriptAndEcho is script for what changes something that this node may be
+// registered for. Redis pushes what a command changed after the reply to that
+// command. The PING behind it is answered later still, so that the push has been
+// handled when scriptAndEcho returns (rule 2).
+func (l *link) scriptAndEcho(ctx context.Context, s script, keys []string, args ...string) rueidis.RedisResult {
+	ctx, cancel := l.deadline(ctx)
+	defer cancel()
+	return l.run(ctx, l.reserve, ping, s, keys, args...)
+}
+
+var ping = []string{"PING"}
+
+// run runs s and after it, if there is one, another command. It sends the text of s
+// only to a server that does not know it. ctx and enter (see link.send) bound it.
+func (l *link) run(ctx context.Context, enter func(context.Context) error, behind []string, s script, keys []string, args ...string) rueidis.RedisResult {
+	eval := func(how, text string) rueidis.RedisResult {
+		if behind == nil {
+			return l.sendOne(ctx, enter, l.eval(how, text, keys, args))
+		}
+		return l.send(ctx, enter, l.eval(how, text, keys, args), l.command(behind...))[0]
 	}
 	res := eval("EVALSHA", s.sha)
-	if e, ok := rueidis.IsRedisErr(res[0].Error()); ok && e.IsNoScript() {
+	if e, ok := rueidis.IsRedisErr(res.Error()); ok && e.IsNoScript() {
 		res = eval("EVAL", s.body)
 	}
-	return res[0]
+	return res
+}
+
+// eval makes a command of a script. How it is named, how says.
+func (l *link) eval(how, script string, keys, args []string) rueidis.Completed {
+	return l.client.B().Arbitrary(how, script, strconv.Itoa(len(keys))).Args(keys...).Args(args...).Build()
 }

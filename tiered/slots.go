@@ -84,6 +84,19 @@ func (l *link) send(ctx context.Context, enter func(context.Context) error, comm
 	return res
 }
 
+// sendOne is send for one command.
+func (l *link) sendOne(ctx context.Context, enter func(context.Context) error, command rueidis.Completed) rueidis.RedisResult {
+	if enter == nil {
+		return l.client.Do(ctx, command)
+	}
+	if err := enter(ctx); err != nil {
+		return rueidis.NewErrorResult(err)
+	}
+	res := l.client.Do(ctx, command)
+	l.release(ctx, res.NonRedisError())
+	return res
+}
+
 // revive asks for a sign of life after commands were abandoned, or the line was
 // late. Replies come in order: when this one is here, so are those of all that
 // were sent before. The line is late no longer if this one was not.

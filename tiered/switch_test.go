@@ -280,7 +280,7 @@ func TestSwitchOffEndsWaits(t *testing.T) {
 		r := dial(t, RedisOptions{Prefix: prefix})
 		c := newCache(t, r, new(source), Options{WaitForFill: time.Hour})
 		lease := framer{life: stranger.life, fingerprint: c.fingerprint}.encode(newLease(nodeID{1}, time.Now(), time.Hour))
-		if _, err := stranger.remote.setIfAbsent(t.Context(), place{key: prefix + "k"}, lease, time.Hour); err != nil {
+		if _, err := stranger.remote.lease(t.Context(), place{key: prefix + "k"}, nil, lease, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		asked(t, r, c, func() bool { return c.Stats().Waits == 1 })

@@ -20,11 +20,17 @@ func testTags(t *testing.T, a, b remote, toA *recorder, prefix string) {
 	t.Helper()
 	ctx := t.Context()
 	const ttl = time.Minute
-	set := func(t *testing.T, r remote, at place, value, want string) {
+	set := func(t *testing.T, r remote, at place, value string, want bool) {
 		t.Helper()
-		got, err := r.setIfAbsent(ctx, at, []byte(value), ttl)
-		if err != nil || string(got) != want {
-			t.Fatalf("setIfAbsent(%v, %q) = %q, %v, want %q", at, value, got, err, want)
+		got, err := r.lease(ctx, at, nil, []byte(value), ttl)
+		if err != nil || got != want {
+			t.Fatalf("lease(%v, nil, %q) = %v, %v, want %v", at, value, got, err, want)
+		}
+	}
+	fill := func(t *testing.T, r remote, at place, old, value string, want bool) {
+		t.Helper()
+		if ok, err := r.fill(ctx, at, []byte(old), []byte(value), ttl); err != nil || ok != want {
+			t.Fatalf("fill(%v, %q, %q) = %v, %v, want %v", at, old, value, ok, err, want)
 		}
 	}
 	read := func(t *testing.T, r remote, at place, want string) {
@@ -60,12 +66,14 @@ func testTags(t *testing.T, a, b remote, toA *recorder, prefix string) {
 	}
 
 	t.Run("rule 6: an invalidated tag takes all that bear it, from whichever node", func(t *testing.T) {
-		set(t, a, at("6a"), "x", "x")
-		set(t, b, at("6b"), "y", "y")
-		swap(t, b, at("6b"), "y", "z", true)
+		set(t, a, at("6a"), "x", true)
+		set(t, b, at("6b"), "y", true)
+		read(t, a, at("6a"), "x")
+		fill(t, b, at("6b"), "y", "y2", true)
+		swap(t, b, at("6b"), "y2", "z", true)
 		read(t, a, at("6b"), "z")
 		other := place{key: prefix + "6 other", tag: tag + "2"}
-		set(t, a, other, "o", "o")
+		set(t, a, other, "o", true)
 		invalidate(t, b, tag)
 		read(t, a, at("6a"), "")
 		read(t, a, at("6b"), "")
@@ -78,37 +86,38 @@ func testTags(t *testing.T, a, b remote, toA *recorder, prefix string) {
 		servertest.Eventually(t, 5*time.Second, func() bool { _, n := toA.count(tag); return n == 1 }, "purge of the tag")
 	})
 	t.Run("rule 6: what a lost list did not carry over is nothing", func(t *testing.T) {
-		set(t, a, at("6c"), "lease", "lease")
-		set(t, a, at("6d"), "value", "value")
+		set(t, a, at("6c"), "lease", true)
+		set(t, a, at("6d"), "value", true)
 		lose(t)
 		swap(t, a, at("6c"), "lease", "late", false)
+		fill(t, a, at("6c"), "lease", "late", false)
 		read(t, b, at("6d"), "")
-		set(t, b, at("6d"), "new", "new")
+		set(t, b, at("6d"), "new", true)
 		read(t, a, at("6d"), "new")
 		read(t, a, at("6c"), "") // a new list does not bring it back
 		invalidate(t, a, tag, at("6c").key)
 	})
 	t.Run("rule 6: at a plain place another program's value is listed when it is read", func(t *testing.T) {
-		set(t, a, place{key: plain("6e").key, plain: true}, "{}", "{}")
+		set(t, a, place{key: plain("6e").key, plain: true}, "{}", true)
 		read(t, b, plain("6e"), "{}")
-		set(t, a, plain("6e"), "mine", "{}")
+		set(t, a, plain("6e"), "mine", false)
 		swap(t, a, plain("6e"), "{}", "[]", true)
 		invalidate(t, a, tag)
 		read(t, b, plain("6e"), "")
 	})
 	t.Run("rule 6: at a plain place a value of ours that is not listed is nothing", func(t *testing.T) {
-		set(t, a, plain("6g"), "null ", "null ")
+		set(t, a, plain("6g"), "null ", true)
 		swap(t, a, plain("6g"), "null ", "{}\t", true)
 		lose(t)
 		read(t, b, plain("6g"), "")
 		invalidate(t, a, tag, plain("6g").key)
 	})
 	t.Run("rule 6: a lease at a plain place that is not listed is nothing", func(t *testing.T) {
-		set(t, a, plain("6f"), "null ", "null ")
+		set(t, a, plain("6f"), "null ", true)
 		lose(t)
 		read(t, b, plain("6f"), "")
 		swap(t, a, plain("6f"), "null ", "late", false)
-		set(t, b, plain("6f"), "null\t", "null\t")
+		set(t, b, plain("6f"), "null\t", true)
 		invalidate(t, a, tag)
 	})
 }
@@ -367,7 +376,7 @@ func TestListOfTag(t *testing.T) {
 	}
 	set := func(key string, ttl time.Duration) {
 		t.Helper()
-		if _, err := l.setIfAbsent(t.Context(), at(key), []byte("lease"), ttl); err != nil {
+		if _, err := l.lease(t.Context(), at(key), nil, []byte("lease"), ttl); err != nil {
 			t.Fatal(err)
 		}
 	}
