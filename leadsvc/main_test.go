@@ -89,6 +89,7 @@ func dialRedis(t testing.TB, redisURL string) rueidis.Client {
 		t.Fatal("the Redis URL does not parse")
 	}
 	option.DisableCache = true
+	servertest.SmallBuffers(&option)
 	client, err := rueidis.NewClient(option)
 	if err != nil {
 		t.Fatal(err)

@@ -145,6 +145,7 @@ func unlinkAll(ctx context.Context, redisURL, prefix string) error {
 		return errors.New("the URL does not parse") // err may hold its password
 	}
 	option.DisableCache = true // the servers that lack tracking will do
+	SmallBuffers(&option)
 	client, err := rueidis.NewClient(option)
 	if err != nil {
 		return err
@@ -165,4 +166,13 @@ func unlinkAll(ctx context.Context, redisURL, prefix string) error {
 			return nil
 		}
 	}
+}
+
+// SmallBuffers makes a client cheap that is used for a few short commands. One
+// as it is by default has a megabyte of buffers for each connection, which the
+// race detector watches.
+func SmallBuffers(option *rueidis.ClientOption) {
+	option.ReadBufferEachConn, option.WriteBufferEachConn = 4<<10, 4<<10
+	option.RingScaleEachConn = 4
+	option.PipelineMultiplex = -1
 }
