@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,7 +42,8 @@ type fleet struct {
 	prefix      string
 	redis       rueidis.Client // past the nodes
 	sql         *pgx.Conn      // past the nodes
-	watcher     *pgx.Conn      // what sql cannot see while it holds a lock
+
+	watcher func() *pgx.Conn // connects when first called; sees what sql cannot while it holds a lock
 
 	timeout time.Duration // of the nodes' statements; 0: longer than any lock is held
 }
@@ -53,29 +54,30 @@ var fleets = map[string]func(testing.TB) *fleet{"text ids": newFleet, "uuid ids"
 
 func newFleet(t testing.TB) *fleet {
 	t.Helper()
-	return fleetOn(t, "")
+	return fleetOn(t, servertest.Schema(t, servertest.DatabaseURL(t), newTables(t)))
 }
 
 // newOldFleet returns a fleet on a database that the old service made.
 func newOldFleet(t testing.TB) *fleet {
 	t.Helper()
-	tables, err := os.ReadFile("../pg/testdata/old_tables.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fleetOn(t, string(tables))
+	oldTables := servertest.Script(t, "../pg/testdata/old_tables.sql")
+	return fleetOn(t, servertest.Schema(t, servertest.DatabaseURL(t), oldTables, newTables(t)))
 }
 
-// fleetOn returns a fleet on a database where sql was run before Migrate.
-func fleetOn(t testing.TB, sql string) *fleet {
+// newTables returns what [pg.DB.Migrate] does, which is tested elsewhere and
+// slower.
+func newTables(t testing.TB) string {
 	t.Helper()
-	f := &fleet{redisURL: servertest.RedisURL(t), databaseURL: servertest.Schema(t, servertest.DatabaseURL(t))}
+	return servertest.Script(t, "../pg/migrations/*.sql")
+}
+
+// fleetOn returns a fleet on a database that has its tables, or will have them.
+func fleetOn(t testing.TB, databaseURL string) *fleet {
+	t.Helper()
+	f := &fleet{redisURL: servertest.RedisURL(t), databaseURL: databaseURL}
 	f.prefix = servertest.Prefix(t, f.redisURL)
-	f.sql, f.watcher = f.connect(t), f.connect(t)
-	f.exec(t, sql)
-	if err := f.openDB(t).Migrate(t.Context()); err != nil {
-		t.Fatalf("Migrate: %v", err)
-	}
+	f.sql = connect(t, databaseURL)
+	f.watcher = sync.OnceValue(func() *pgx.Conn { return connect(t, databaseURL) })
 	f.redis = dialRedis(t, f.redisURL)
 	return f
 }
@@ -87,6 +89,7 @@ func dialRedis(t testing.TB, redisURL string) rueidis.Client {
 		t.Fatal("the Redis URL does not parse")
 	}
 	option.DisableCache = true
+	servertest.SmallBuffers(&option)
 	client, err := rueidis.NewClient(option)
 	if err != nil {
 		t.Fatal(err)
@@ -95,9 +98,9 @@ func dialRedis(t testing.TB, redisURL string) rueidis.Client {
 	return client
 }
 
-func (f *fleet) connect(t testing.TB) *pgx.Conn {
+func connect(t testing.TB, databaseURL string) *pgx.Conn {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), f.databaseURL)
+	conn, err := pgx.Connect(t.Context(), databaseURL)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +188,7 @@ func (f *fleet) lockLeads(t testing.TB) (unlock func()) {
 func (f *fleet) blocked(t testing.TB) (n int) {
 	t.Helper()
 	const sql = `SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid))`
-	if err := f.watcher.QueryRow(t.Context(), sql, f.sql.PgConn().PID()).Scan(&n); err != nil {
+	if err := f.watcher().QueryRow(t.Context(), sql, f.sql.PgConn().PID()).Scan(&n); err != nil {
 		t.Fatal(err)
 	}
 	return n

@@ -66,12 +66,8 @@ func onServer(begin, end func(testing.TB, *server.Postgres)) func(testing.TB) *o
 	return func(t testing.TB) *outage {
 		t.Helper()
 		p := servertest.Postgres(t)
-		f := newFleet(t)
-		f.databaseURL = p.URL()
-		f.sql = f.connect(t)
-		if err := f.openDB(t).Migrate(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		f := fleetOn(t, p.URL())
+		f.exec(t, newTables(t))
 		o := twoNodes(t, f)
 		o.begin = func(t testing.TB) { t.Helper(); begin(t, p) }
 		o.end = func(t testing.TB) { t.Helper(); end(t, p) }
@@ -99,8 +95,7 @@ func retire(t testing.TB, p *server.Postgres) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{databaseURL: p.URL()}
-	f.sql = f.connect(t)
+	f := &fleet{sql: connect(t, p.URL())}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -398,8 +398,7 @@ func TestTheRightArgumentIsBlamed(t *testing.T) {
 // An old lead may be of no organization.
 func TestUpdateLeadOfNoOrganization(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `INSERT INTO leads (id, phone_number) VALUES ('22222222-2222-2222-2222-222222222222', '7786528784')`)
 	db := migrated(t, url)
 	const id = "22222222-2222-2222-2222-222222222222"

@@ -44,16 +44,22 @@ var schemas = map[string]func(testing.TB) (db *pg.DB, url string){"text ids": te
 // textIDs returns a database as this package makes it.
 func textIDs(t testing.TB) (db *pg.DB, url string) {
 	t.Helper()
-	url = servertest.Schema(t, servertest.DatabaseURL(t))
-	return migrated(t, url), url
+	url = servertest.Schema(t, servertest.DatabaseURL(t), newTables(t))
+	return open(t, url), url
 }
 
 // uuidIDs returns a database that the old service made, far from Greenwich.
 func uuidIDs(t testing.TB) (db *pg.DB, url string) {
 	t.Helper()
-	url = with(t, servertest.Schema(t, servertest.DatabaseURL(t)), "timezone", "America/Vancouver")
-	exec(t, url, oldTables)
-	return migrated(t, url), url
+	url = with(t, servertest.Schema(t, servertest.DatabaseURL(t), oldTables, newTables(t)), "timezone", "America/Vancouver")
+	return open(t, url), url
+}
+
+// newTables returns what Migrate does, for tests that are not about Migrate,
+// which is slower.
+func newTables(t testing.TB) string {
+	t.Helper()
+	return servertest.Script(t, "migrations/*.sql")
 }
 
 // with returns a database's URL with one more setting.

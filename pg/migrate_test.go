@@ -129,13 +129,50 @@ func TestMigrateOldDatabase(t *testing.T) {
 	}
 }
 
+// databases are what Migrate may find.
+var databases = map[string]string{"empty": "", "old": oldTables}
+
+// Tests that are not about Migrate run its files as one script.
+func TestMigrateDoesWhatItsFilesSay(t *testing.T) {
+	t.Parallel()
+	const definitions = `SELECT string_agg(definition, E'\n' ORDER BY definition) FROM (
+			SELECT concat_ws(' ', attrelid::regclass, attnum, attname, format_type(atttypid, atttypmod), attnotnull,
+				pg_get_expr(adbin, adrelid)) AS definition
+			FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+			WHERE attnum > 0 AND attrelid IN (SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace)
+		UNION ALL
+			SELECT replace(indexdef, current_schema(), '') FROM pg_indexes WHERE schemaname = current_schema()
+		UNION ALL
+			SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid), convalidated)
+			FROM pg_constraint WHERE connamespace = current_schema()::regnamespace
+		UNION ALL
+			SELECT concat_ws(' ', id, name) FROM organizations
+		) d WHERE definition NOT LIKE '%leadcache_schema_version%'`
+	for name, before := range databases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := servertest.Schema(t, servertest.DatabaseURL(t), before)
+			migrated(t, url)
+			want := query[string](t, url, definitions)
+			url = servertest.Schema(t, servertest.DatabaseURL(t), before, newTables(t))
+			if diff := cmp.Diff(want, query[string](t, url, definitions)); diff != "" {
+				t.Errorf("(-Migrate +script):\n%s", diff)
+			}
+			if !strings.Contains(want, "leadcache_leads_phone") || !strings.Contains(want, defaultOrg) {
+				t.Errorf("the definitions leave something out:\n%s", want)
+			}
+		})
+	}
+}
+
 // Whatever it was before, the database refuses a lead of no organization.
 func TestMigrateAddsTheReference(t *testing.T) {
 	t.Parallel()
-	for name, setup := range schemas {
+	for name, before := range databases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, url := setup(t)
+			url := servertest.Schema(t, servertest.DatabaseURL(t), before)
+			migrated(t, url)
 			_, err := connect(t, url).Exec(t.Context(), `INSERT INTO leads (organization_id, phone_number, phone_number_normalized)
 				VALUES ('55555555-5555-5555-5555-555555555555', '1', '1')`)
 			pgErr, ok := errors.AsType[*pgconn.PgError](err)
@@ -149,8 +186,7 @@ func TestMigrateAddsTheReference(t *testing.T) {
 // The old service's table may want more of an organization than we can fill in.
 func TestMigrateWithoutDefaultOrganization(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `ALTER TABLE organizations ALTER slug SET NOT NULL`)
 	var out bytes.Buffer
 	db, err := pg.Open(t.Context(), pg.Options{URL: url, Logger: slog.New(slog.NewTextHandler(&out, nil))})
@@ -171,8 +207,7 @@ func TestMigrateWithoutDefaultOrganization(t *testing.T) {
 
 func TestMigrateDuplicates(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `
 		INSERT INTO organizations (id, name) VALUES ('11111111-1111-1111-1111-111111111111', 'Bici');
 		INSERT INTO leads (organization_id, phone_number)
@@ -202,8 +237,7 @@ func TestMigrateDuplicates(t *testing.T) {
 
 func TestMigrateKeepsAUniqueIndexOfAnotherName(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `ALTER TABLE leads ADD phone_number_normalized varchar(20),
 		ADD CONSTRAINT their_own UNIQUE (phone_number_normalized, organization_id)`)
 	db := migrated(t, url)
@@ -219,8 +253,7 @@ func TestMigrateKeepsAUniqueIndexOfAnotherName(t *testing.T) {
 // An index that is not there for every row does not make one lead of many.
 func TestMigrateDoesNotTrustAPartialIndex(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `ALTER TABLE leads ADD phone_number_normalized varchar(20);
 		CREATE UNIQUE INDEX theirs ON leads (organization_id, phone_number_normalized) WHERE customer_name IS NOT NULL`)
 	db := migrated(t, url)
@@ -233,8 +266,7 @@ func TestMigrateDoesNotTrustAPartialIndex(t *testing.T) {
 // ON CONFLICT fails over a deferrable constraint, even beside another index.
 func TestMigrateRefusesADeferrableConstraint(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `ALTER TABLE leads ADD phone_number_normalized varchar(20),
 		ADD CONSTRAINT theirs UNIQUE (organization_id, phone_number_normalized) DEFERRABLE`)
 	db := open(t, url)
@@ -277,8 +309,7 @@ func TestMigrateRepeatsNoRow(t *testing.T) {
 
 func TestMigrateDuplicateMessages(t *testing.T) {
 	t.Parallel()
-	url := servertest.Schema(t, servertest.DatabaseURL(t))
-	exec(t, url, oldTables)
+	url := servertest.Schema(t, servertest.DatabaseURL(t), oldTables)
 	exec(t, url, `ALTER TABLE conversations ADD external_id text;
 		INSERT INTO leads (id, phone_number) VALUES ('22222222-2222-2222-2222-222222222222', '7786528784');
 		INSERT INTO conversations (organization_id, lead_id, content, sent_by, type, external_id)

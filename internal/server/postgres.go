@@ -21,16 +21,17 @@ import (
 const postgresStartTimeout = 2 * time.Minute // usually 2 s, most of it initdb
 
 // postgresScript makes the cluster on the first start and becomes postgres.
-// Not every system has the locale C.UTF-8. The password goes by a file because
-// everybody can read command lines. An initdb that is interrupted must not
-// clean up: the leash needs the pid file to find the shared memory.
+// Not every system has the locale C.UTF-8. What goes by the file, because
+// everybody can read command lines, is not the password but its [secret], which
+// initdb passes on as it is. An initdb that is interrupted must not clean up:
+// the leash needs the pid file to find the shared memory.
 const postgresScript = `
 cluster() {
 	"$0/initdb" -D "$PWD" -U postgres -A scram-sha-256 --pwfile ../password \
 		-E UTF8 --locale "$1" --no-sync --no-clean --no-instructions
 }
 if [ ! -s PG_VERSION ]; then
-	printf '%s\n' "$LEASH_PASSWORD" >../password
+	printf '%s\n' "$LEASH_SECRET" >../password
 	cluster C.UTF-8 || cluster C || exit
 	rm ../password
 fi
@@ -105,9 +106,13 @@ func newPostgres(folder string, port func() (int, error)) (*Postgres, error) {
 		args = append(args, "-c", setting)
 	}
 	password := rand.Text()
+	kept, err := secret(password)
+	if err != nil {
+		return nil, err
+	}
 	l, err := newLeash(command{
 		args: args,
-		env:  []string{"LEASH_PASSWORD=" + password},
+		env:  []string{"LEASH_SECRET=" + kept},
 		user: account,
 		// A shell that waits for initdb obeys TERM; postgres would then wait
 		// for its clients, but not after QUIT.

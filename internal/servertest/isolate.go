@@ -7,7 +7,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,33 +21,88 @@ import (
 // cleanupTimeout bounds what is done after a test, when t.Context has ended.
 const cleanupTimeout = 30 * time.Second
 
-// Schema creates an empty schema with a random name in the database that
-// databaseURL names, and returns a URL whose connections use it. After the
-// test the schema is dropped with everything in it.
-func Schema(t testing.TB, databaseURL string) string {
+// Schema creates a schema with a random name in the database that databaseURL
+// names, runs the scripts in it, in one transaction, and returns a URL whose
+// connections use it. After the test the schema is dropped with everything in
+// it.
+func Schema(t testing.TB, databaseURL string, scripts ...string) string {
 	t.Helper()
 	name := "test_" + strings.ToLower(rand.Text())
-	if err := execute(t.Context(), databaseURL, "create schema "+name); err != nil {
+	sql := "create schema " + name + "; set local search_path to " + name + ";\n" + strings.Join(scripts, ";\n")
+	if err := schemas.execute(t.Context(), databaseURL, sql); err != nil {
 		t.Fatalf("create a schema: %v", err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
 		defer cancel()
-		if err := execute(ctx, databaseURL, "drop schema "+name+" cascade"); err != nil {
+		if err := schemas.execute(ctx, databaseURL, "drop schema "+name+" cascade"); err != nil {
 			t.Errorf("drop the schema %s: %v", name, err)
 		}
 	})
 	return withParameter(t, databaseURL, "search_path", name)
 }
 
-func execute(ctx context.Context, databaseURL, sql string) error {
-	conn, err := pgx.Connect(ctx, databaseURL)
-	if err != nil {
-		return err
+// An executor runs statements one after another on a connection that it keeps
+// until it is told of another database. A new one would have to read all that
+// making tables wants to know of the catalog.
+type executor struct {
+	mu   sync.Mutex
+	url  string    // of the database that conn is to
+	conn *pgx.Conn // nil before the first statement
+}
+
+var schemas executor
+
+func (e *executor) execute(ctx context.Context, databaseURL, sql string) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conn == nil || e.conn.IsClosed() || e.url != databaseURL {
+		e.hangUp(ctx)
+		conn, err := pgx.Connect(ctx, databaseURL)
+		if err != nil {
+			return err
+		}
+		e.url, e.conn = databaseURL, conn
 	}
-	defer conn.Close(ctx)
-	_, err = conn.Exec(ctx, sql)
+	_, err := e.conn.Exec(ctx, sql)
 	return err
+}
+
+func (e *executor) close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), cleanupTimeout)
+	defer cancel()
+	e.hangUp(ctx)
+}
+
+func (e *executor) hangUp(ctx context.Context) {
+	if e.conn != nil {
+		e.conn.Close(ctx)
+		e.conn = nil
+	}
+}
+
+// Script returns the text of files of SQL, those of a pattern in the order of
+// their names. What a migration does to undo itself is left out.
+func Script(t testing.TB, patterns ...string) string {
+	t.Helper()
+	var script strings.Builder
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no file is called %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			up, _, _ := strings.Cut(string(text), "-- +goose Down")
+			script.WriteString(up + "\n")
+		}
+	}
+	return script.String()
 }
 
 // withParameter adds a run-time parameter to a connection string of either
@@ -87,6 +145,7 @@ func unlinkAll(ctx context.Context, redisURL, prefix string) error {
 		return errors.New("the URL does not parse") // err may hold its password
 	}
 	option.DisableCache = true // the servers that lack tracking will do
+	SmallBuffers(&option)
 	client, err := rueidis.NewClient(option)
 	if err != nil {
 		return err
@@ -107,4 +166,13 @@ func unlinkAll(ctx context.Context, redisURL, prefix string) error {
 			return nil
 		}
 	}
+}
+
+// SmallBuffers makes a client cheap that is used for a few short commands. One
+// as it is by default has a megabyte of buffers for each connection, which the
+// race detector watches.
+func SmallBuffers(option *rueidis.ClientOption) {
+	option.ReadBufferEachConn, option.WriteBufferEachConn = 4<<10, 4<<10
+	option.RingScaleEachConn = 4
+	option.PipelineMultiplex = -1
 }

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,51 @@ func TestSchema(t *testing.T) {
 	})
 	if got := count(name); got != 0 {
 		t.Errorf("%d schemas called %q after the test", got, name)
+	}
+}
+
+func TestSchemaRunsScripts(t *testing.T) {
+	conn := connect(t, Schema(t, DatabaseURL(t), "create table things (n int)", "insert into things values (1)"))
+	var n int
+	if err := conn.QueryRow(t.Context(), "select n from things").Scan(&n); err != nil || n != 1 {
+		t.Errorf("the script's table holds %d, %v, want 1", n, err)
+	}
+	r := record(t, func(r *recorder) { Schema(r, DatabaseURL(t), "create table things (n int)", "nonsense") })
+	if !r.failed {
+		t.Error("a script with an error in it does not fail the test")
+	}
+	// Neither is in the way of the next.
+	Schema(t, DatabaseURL(t), "create table things (n int)")
+}
+
+func TestSchemaReplacesALostConnection(t *testing.T) {
+	databaseURL := DatabaseURL(t)
+	Schema(t, databaseURL)
+	schemas.close()
+	Schema(t, databaseURL)
+	other := withParameter(t, databaseURL, "application_name", "other")
+	var name string
+	conn := connect(t, Schema(t, other))
+	if err := conn.QueryRow(t.Context(), "show application_name").Scan(&name); err != nil || name != "other" {
+		t.Errorf("application_name = %q, %v, want that of the URL", name, err)
+	}
+}
+
+func TestScript(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"2.sql": "second;", "1.sql": "-- +goose Up\nfirst;\n-- +goose Down\nundo;", "other.txt": "text",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, want := Script(t, filepath.Join(folder, "*.sql")), "-- +goose Up\nfirst;\n\nsecond;\n"; got != want {
+		t.Errorf("Script = %q, want %q", got, want)
+	}
+	if r := record(t, func(r *recorder) { Script(r, filepath.Join(folder, "none.*")) }); !r.failed {
+		t.Error("a script that is missing does not fail the test")
 	}
 }
 

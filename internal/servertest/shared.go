@@ -127,6 +127,7 @@ func Postgres(t testing.TB) *server.Postgres {
 // goroutines of others that cannot be stopped.
 func Main(m *testing.M, options ...goleak.Option) {
 	code := m.Run()
+	schemas.close()
 	sharedRedis.stop()
 	sharedPostgres.stop()
 	if code == 0 {

@@ -58,12 +58,11 @@ type desk struct {
 // open returns a desk that asks for no secret, unless change says so.
 func open(t *testing.T, change func(*inbound.Options)) *desk {
 	t.Helper()
-	databaseURL := servertest.Schema(t, servertest.DatabaseURL(t))
+	databaseURL := servertest.Schema(t, servertest.DatabaseURL(t), servertest.Script(t, "../../../pg/migrations/*.sql"))
 	redisURL := servertest.RedisURL(t)
 	redis := tiered.RedisOptions{URL: redisURL, Prefix: servertest.Prefix(t, redisURL), Timeout: 5 * time.Second}
 	d := openOn(t, databaseURL, redis, change)
 	d.sql = connect(t, databaseURL)
-	migrate(t, databaseURL)
 	d.exec(t, `INSERT INTO organizations (id, name, phone_number, settings) VALUES ($1, $2, $3, $4)`,
 		orgID, orgName, orgPhone, settings)
 	return d
