@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 func TestRun(t *testing.T) {
 	t.Run("every check holds on private servers", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "report.json")
-		d := demo(t, nil, "-nodes", "2", "-duration", "2s", "-conversations", "40", "-report", file)
+		d := demo(t, nil, "-nodes", "2", "-duration", "5s", "-conversations", "40", "-report", file)
 		d.mustHold(t)
 		r := readReport(t, file)
 		if r.Nodes != 2 || !r.RedisEnabled || r.ColdCall.Count == 0 || r.WarmCall.Count == 0 {
