@@ -168,7 +168,7 @@ func (b *batch[K, V]) lease(ctx context.Context) {
 			b.leave(m)
 		default:
 			m.lease = lease
-			b.cache.tickets.settled(m.flight.ticket) // see toLease
+			b.cache.tickets.noEcho(m.flight.ticket) // see writeMany
 		}
 	}
 }

@@ -296,30 +296,21 @@ func (c *Cache[K, V]) forget(key string) bool {
 // before its ticket is voided: were it to come after, a caller could come in
 // between, join a flight, and get a value from before the change.
 func (c *Cache[K, V]) forgetFlights(key string) {
-	s, now := c.redis.current.Load(), c.redis.clock.now()
-	c.flights.Forget(flightKey(key, s.id, whole))
-	c.flights.Forget(flightKey(key, s.id, c.span(now)))
+	c.flights.Forget(c.joinable(key, c.redis.current.Load(), c.redis.clock.now()))
 }
 
 // joinable names the flight for a Redis key that a caller may join who came at
 // now, under session s. One from an earlier session is not for that caller: it
-// may have missed the news that ended the session. Nor, without the freshness
-// lease, is one that may have begun more than MaxStale ago.
+// may have missed the news that ended the session. Nor is one that may have begun
+// more than MaxStale ago: while its load is under way, Redis pushes nothing about
+// the key (TestChangeDuringLoad). Who may not join finds the lease of that flight,
+// if nobody has changed the key, and waits for what it brings.
 func (c *Cache[K, V]) joinable(key string, s *session, now int64) string {
-	if s.fresh(now) {
-		return flightKey(key, s.id, whole)
-	}
-	return flightKey(key, s.id, c.span(now))
+	return flightKey(key, s.id, now/int64(c.redis.opts.MaxStale))
 }
 
-// span returns which span of MaxStale a monotonic time is in.
-func (c *Cache[K, V]) span(now int64) int64 { return now / int64(c.redis.opts.MaxStale) }
-
 // soloKey names a flight that no other caller may join.
-func soloKey(key string, n int64) string { return flightKey(key, 0, whole-n) }
-
-// whole stands for all spans of a session.
-const whole = -1
+func soloKey(key string, n int64) string { return flightKey(key, 0, -n) }
 
 func flightKey(key string, session uint64, span int64) string {
 	b := make([]byte, 0, len(key)+2*binary.MaxVarintLen64)

@@ -157,7 +157,7 @@ func fenceArgs(old, value []byte, ttl time.Duration) []string {
 	return []string{rueidis.BinaryString(old), rueidis.BinaryString(value), milliseconds(ttl)}
 }
 
-func (l *link) settle(ctx context.Context) error {
+func (l *link) hearOut(ctx context.Context) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	return l.checked(l.sendOne(ctx, l.reserve, l.command(ping...)).Error())

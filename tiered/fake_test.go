@@ -130,7 +130,7 @@ func (n *fakeRemote) lease(ctx context.Context, at place, old, value []byte, ttl
 	return true, ctx.Err()
 }
 
-func (n *fakeRemote) settle(ctx context.Context) error { return ctx.Err() }
+func (n *fakeRemote) hearOut(ctx context.Context) error { return ctx.Err() }
 
 func (n *fakeRemote) fill(ctx context.Context, at place, lease, value []byte, ttl time.Duration) (bool, error) {
 	if at.tag != "" {

@@ -79,20 +79,32 @@ func (f *flight[K, V]) loadOver(ctx context.Context, held []byte) outcome[V] {
 }
 
 // fillLease puts what is prepared in place of f's lease. Of that no echo comes, but
-// for a place with a tag, and that of the lease has come before: it is on its way
-// since the lease was placed, and is waited for if the load took no time at all.
+// for a place with a tag.
 func (f *flight[K, V]) fillLease(ctx context.Context, lease []byte, p prepared) (bool, error) {
-	rem, tickets := f.session.remote, f.cache.tickets
-	if tickets.expectsEcho(f.ticket) {
-		if err := rem.settle(ctx); err != nil {
-			return false, err
-		}
-		tickets.settled(f.ticket)
+	if err := f.hearEcho(ctx); err != nil {
+		return false, err
 	}
 	if f.at.tag != "" {
-		tickets.expectEcho(f.ticket)
+		f.cache.tickets.expectEcho(f.ticket)
 	}
-	return rem.fill(ctx, f.at, lease, p.value, p.left)
+	return f.session.remote.fill(ctx, f.at, lease, p.value, p.left)
+}
+
+// hearEcho returns when f's ticket waits for no echo of the lease any more. It is on
+// its way since that was placed, so there is something to wait for only where the
+// load took no time at all, or where it never comes.
+func (f *flight[K, V]) hearEcho(ctx context.Context) error {
+	tickets := f.cache.tickets
+	if !tickets.expectsEcho(f.ticket) {
+		return nil
+	}
+	if f.session.tracked {
+		if err := f.session.remote.hearOut(ctx); err != nil {
+			return err
+		}
+	}
+	tickets.noEcho(f.ticket)
+	return nil
 }
 
 // swap puts what is prepared in place of what f has read.
@@ -173,8 +185,10 @@ func (f *flight[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 // A flight waits for a silent Redis once: by now the line is late, this is
 // refused, and what is held is given back behind the flight's back.
 func (f *flight[K, V]) dropHeld(ctx context.Context, held []byte) bool {
+	ctx = context.WithoutCancel(ctx)
+	_ = f.hearEcho(ctx) // or the drop will fail too
 	f.cache.tickets.expectEcho(f.ticket)
-	dropped, err := f.session.remote.drop(context.WithoutCancel(ctx), f.at, held)
+	dropped, err := f.session.remote.drop(ctx, f.at, held)
 	return f.afterDrop(ctx, held, dropped, err)
 }
 

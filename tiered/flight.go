@@ -116,7 +116,8 @@ func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
 // node has the lease, it waits.
 func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 	c := f.cache
-	f.waitUntil = after(c.redis.clock.now(), c.opts.WaitForFill)
+	began := c.redis.clock.now()
+	f.waitUntil = after(began, c.opts.WaitForFill)
 	for {
 		f.open()
 		failed := f.failed
@@ -138,6 +139,9 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 			// The lease of an earlier flight of this node, which did not
 			// come to fill: it lost its connection, or its callers.
 		case verdict == readable && got.kind == kindLease:
+			if got.leaseOf(c.redis.node) { // an earlier flight loads, and is sure to end
+				f.waitUntil = max(f.waitUntil, after(began, c.opts.LoadTimeout))
+			}
 			if !f.wait() {
 				return f.loadAlone(ctx)
 			}
@@ -254,6 +258,7 @@ func (f *flight[K, V]) newLease(ttl time.Duration) []byte {
 func (f *flight[K, V]) leased(ctx context.Context, lease []byte, ours bool, err error) ([]byte, error) {
 	if err != nil || !ours {
 		f.cache.leases.remove(lease)
+		f.cache.tickets.noEcho(f.ticket) // if one comes all the same, a ticket is void
 	}
 	if err != nil {
 		// The lease may be there all the same, with a reply that came late.
@@ -266,9 +271,8 @@ func (f *flight[K, V]) leased(ctx context.Context, lease []byte, ours bool, err 
 	if !ours {
 		return nil, nil
 	}
-	// The ticket in hand may be void, or still wait for an echo that does not
-	// come. What happened to the key before now does not matter: if anything
-	// did, the lease is gone, and the fill will fail.
+	// The ticket in hand may be void. What happened to the key before now does
+	// not matter: if anything did, the lease is gone, and the fill will fail.
 	f.ticket = f.cache.tickets.renew(f.ticket, f.session)
 	return lease, nil
 }

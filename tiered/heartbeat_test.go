@@ -176,6 +176,8 @@ func TestFlightInSilence(t *testing.T) {
 	src.change()
 	r.current.Load().renew(0) // the heartbeat stays away
 	get(t, c, "other", "other@1")
+	silent := time.Now()
+	servertest.Eventually(t, 10*time.Second, func() bool { return time.Since(silent) > r.opts.MaxStale }, "MaxStale to pass")
 	answer := make(chan string, 1)
 	go func() {
 		v, _ := c.Get(context.Background(), "k")

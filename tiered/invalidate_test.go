@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -162,35 +163,148 @@ func TestPushAfterOwnFill(t *testing.T) {
 // another program's, so that no purge makes up for it.
 func TestPushWithoutEcho(t *testing.T) {
 	t.Parallel()
-	prefix := newPrefix(t)
-	src := new(source)
-	r := dial(t, RedisOptions{Prefix: prefix})
-	c := newCache(t, r, src, Options{})
-	other, link := newStranger(t, prefix), r.current.Load().remote
-	handled := func() { // all pushes until now
-		if err := link.settle(t.Context()); err != nil {
-			t.Error(err)
-		}
+	for name, ask := range map[string]func(*testing.T, *Cache[string, string]){
+		"one key": func(t *testing.T, c *Cache[string, string]) {
+			t.Helper()
+			get(t, c, "k", "k@0")
+		},
+		"several": func(t *testing.T, c *Cache[string, string]) {
+			t.Helper()
+			if got := c.GetMany(t.Context(), []string{"k", "other"}); got[0].Value != "k@0" || got[0].Err != nil {
+				t.Fatalf("GetMany = %+v", got)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			prefix := newPrefix(t)
+			src := new(manySource)
+			r := dial(t, RedisOptions{Prefix: prefix})
+			c := newCache(t, r, src, Options{})
+			other, link := newStranger(t, prefix), r.current.Load().remote
+			handled := func() { // all pushes until now
+				if err := link.hearOut(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			var read, filled sync.Once
+			intercept(r, &gate{
+				afterRead: func(string) {
+					read.Do(func() {
+						other.set("anything", 0)
+						handled()
+						other.del()
+					})
+				},
+				afterFill: func(string) {
+					filled.Do(func() {
+						src.change()
+						other.del()
+						handled()
+					})
+				},
+			})
+			ask(t, c) // loaded before the change
+			get(t, c, "k", "k@1")
+		})
 	}
-	var read, filled sync.Once
-	intercept(r, &gate{
-		afterRead: func(string) {
-			read.Do(func() {
-				other.set("anything", 0)
-				handled()
-				other.del()
-			})
-		},
-		afterFill: func(string) {
-			filled.Do(func() {
-				src.change()
-				other.del()
-				handled()
-			})
-		},
+}
+
+// TestChangeDuringLoad: while a node loads, Redis does not push to it what others do
+// to the key. All the same, who asks more than MaxStale after a change does not join
+// the load from before it, whoever made the change.
+func TestChangeDuringLoad(t *testing.T) {
+	t.Parallel()
+	for name, keys := range shared {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testChangeDuringLoad(t, keys, Options{})
+		})
+		t.Run("plain, "+name, func(t *testing.T) {
+			t.Parallel()
+			testChangeDuringLoad(t, keys, Options{PlainJSON: true})
+		})
+	}
+}
+
+func testChangeDuringLoad(t *testing.T, keys Keyspace[string], o Options) {
+	t.Helper()
+	const maxStale = 200 * time.Millisecond
+	prefix, src := newPrefix(t), new(source)
+	c := newCacheOf(t, dial(t, RedisOptions{Prefix: prefix, MaxStale: maxStale}), keys, src, o)
+	loading, goOn := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	src.hook(nil, func(string) {
+		if first.CompareAndSwap(false, true) {
+			close(loading)
+			<-goOn
+		}
 	})
-	get(t, c, "k", "k@0") // loaded before the change
+	early := make(chan string)
+	go func() {
+		v, _ := c.Get(context.Background(), "k")
+		early <- v
+	}()
+	<-loading
+	src.change()
+	newStranger(t, prefix).del()
+	changed := time.Now()
+	servertest.Eventually(t, 10*time.Second, func() bool { return time.Since(changed) > maxStale }, "MaxStale to pass")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if v, err := c.Get(ctx, "k"); v != "k@1" || err != nil {
+		t.Errorf("who asked more than MaxStale after the change got %q, %v, want a load of his own", v, err)
+	}
+	close(goOn)
+	if v := <-early; v != "k@0" {
+		t.Errorf("who asked before the change got %q", v)
+	}
 	get(t, c, "k", "k@1")
+}
+
+// TestOneLoadAcrossSpans: who asks while a load has taken long waits for it, however
+// long that is, and does not load as well.
+func TestOneLoadAcrossSpans(t *testing.T) {
+	t.Parallel()
+	const maxStale = 100 * time.Millisecond
+	src := new(source)
+	o := Options{WaitForFill: time.Millisecond}
+	c := newCache(t, dial(t, RedisOptions{Prefix: newPrefix(t), MaxStale: maxStale}), src, o)
+	loading, goOn := make(chan struct{}), make(chan struct{})
+	src.hook(nil, func(string) {
+		close(loading)
+		<-goOn
+	})
+	var asking sync.WaitGroup
+	ask := func() { asking.Go(func() { get(t, c, "k", "k@0") }) }
+	ask()
+	<-loading
+	for n := range uint64(3) {
+		began := time.Now()
+		servertest.Eventually(t, 10*time.Second, func() bool { return time.Since(began) > maxStale }, "MaxStale to pass")
+		ask()
+		servertest.Eventually(t, 10*time.Second, func() bool { return c.Stats().Waits > n }, "another flight that waits")
+	}
+	close(goOn)
+	asking.Wait()
+	if st := c.Stats(); st.Loads != 1 {
+		t.Errorf("%d loads, want one: %+v", st.Loads, st)
+	}
+}
+
+// TestInstantLoadsAreKept: a value that was loaded before the echo of its lease had
+// come is kept all the same, by this node too.
+func TestInstantLoadsAreKept(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, dial(t, RedisOptions{Prefix: newPrefix(t)}), new(source), Options{})
+	const n = 2000
+	for i := range n {
+		key := strconv.Itoa(i)
+		get(t, c, key, key+"@0")
+	}
+	if st := c.Stats(); st.Entries != n || st.Loads != n {
+		t.Errorf("%d values are kept of %d: %+v", st.Entries, n, st)
+	}
 }
 
 // TestInvalidateTwice forces a read on the writing node after it dropped its

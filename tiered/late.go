@@ -130,6 +130,10 @@ func (p *limits) make(d time.Duration) *limit {
 	return l
 }
 
+// Deadline says nothing: that of the context that l was made for would be too late,
+// and nobody asks.
+func (l *limit) Deadline() (time.Time, bool) { return time.Time{}, false }
+
 func (l *limit) Done() <-chan struct{} { return l.done }
 
 func (l *limit) Err() error {

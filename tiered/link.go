@@ -72,6 +72,9 @@ func (l *link) greet() error {
 		}
 		l.redis.warn("tiered: Redis refuses client tracking; purges alone will keep this node fresh", discreet(err))
 	}
+	if err := l.getex(ctx); err != nil {
+		return fmt.Errorf("GETEX: %w", err)
+	}
 	if err := l.claim(ctx); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
@@ -87,7 +90,17 @@ func (l *link) greet() error {
 }
 
 // greetRounds is how many round trips greet makes.
-const greetRounds = 8
+const greetRounds = 9
+
+// getex finds out whether this user may GETEX on this server, without which no fill
+// would succeed.
+func (l *link) getex(ctx context.Context) error {
+	key := l.redis.opts.Prefix + reserved + "nothing"
+	if err := l.client.Do(ctx, l.command("GETEX", key)).Error(); !rueidis.IsRedisNil(err) {
+		return err
+	}
+	return nil
+}
 
 var errOldProtocol = errors.New("the connection speaks RESP2")
 

@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"strings"
 	"sync"
@@ -268,6 +269,26 @@ func TestKeyThatRedisRefuses(t *testing.T) {
 	lose(t, ra)
 	get(t, a, "ok", "ok@1")
 	servertest.Eventually(t, 10*time.Second, func() bool { return ra.Status().Pending == 1 }, "only the refused key to be left")
+}
+
+// TestServerWithoutGetex: no fill would succeed there, so it is not used, and the
+// status says why.
+func TestServerWithoutGetex(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	if _, err := srv.CLI("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all", "-getex"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Dial(RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://app:pw@", 1), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	servertest.Eventually(t, 10*time.Second, func() bool {
+		st := r.Status()
+		return !st.Connected && st.Err != nil && strings.Contains(st.Err.Error(), "NOPERM")
+	}, "the status to say that something is not allowed")
+	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
 }
 
 // TestMemoryRunsOutDuringLoad: a server whose memory is full refuses leases, but

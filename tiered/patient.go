@@ -12,12 +12,13 @@ import (
 //
 // While many commands are without a reply, what comes after them is held back until
 // replies are here, as Nagle's algorithm does: who gets them is about to ask for
-// something else, and all of that goes out together. It is held back for no longer
-// than maxHold. A command that comes when few are under way is sent at once.
+// something else, and all of that goes out together. Replies are waited for no longer
+// than maxHold, and then those who got them have their turn. A command that comes
+// when few are under way is sent at once.
 //
-// And nothing is held back where other goroutines that are ready keep the processor
-// for themselves: when all have had their turn is a matter of microseconds as a rule,
-// but of tens of milliseconds in a process that has too much to do.
+// A turn of all who are ready is a matter of microseconds as a rule, but of tens of
+// milliseconds in a process that has too much to do. After one that was long nothing
+// is held back for a while.
 type patientConn struct {
 	net.Conn
 	crowd func() int    // how many commands are in flight
@@ -82,11 +83,10 @@ func (c *patientConn) hold() {
 		c.bound.Stop()
 	case <-c.bound.C:
 	}
-	for asking := 0; c.crowd() > asking; {
-		asking = c.crowd()
+	for was, is := 0, c.crowd(); is > was && time.Since(began) < longHold; was, is = is, c.crowd() {
 		runtime.Gosched()
 	}
-	if ended := time.Now(); ended.Sub(began) > longHold {
-		c.hurry = ended.Add(inHurry * ended.Sub(began))
+	if took := time.Since(began); took > longHold {
+		c.hurry = began.Add((1 + inHurry) * took)
 	}
 }

@@ -11,12 +11,13 @@ import (
 //  1. read and a successful fill or swap register this node for the key: the
 //     next change of it, expiry and eviction included, whoever caused it, leads
 //     to one call of receiver.pushed with that key. The call may come before the
-//     method returns, if the change came right behind it. At a place without a
-//     tag a successful lease ends the registration.
+//     method returns, if the change came right behind it. A successful lease ends
+//     the registration, or leaves one.
 //  2. For a change that this node made itself, the call comes before the method
-//     that made it returns, or settle, if it was lease. That of swap always leads
-//     to one, and so does that of fill at a place with a tag. At others that of
-//     fill leads to none, unless this node was registered.
+//     that made it returns; but if it was lease or giveBack, only before hearOut
+//     returns that is called then. That of swap always leads to a call, and so
+//     does that of fill at a place with a tag. At others that of fill leads to
+//     none; if this node was registered after all, to a late one.
 //  3. lease, fill, swap and drop are atomic against each other and against
 //     invalidate, from whichever node.
 //  4. After invalidate returns nil the keys are gone from Redis, and each
@@ -40,8 +41,8 @@ type remote interface {
 	// lease stores value if the key holds old, or nothing when old is nil, and
 	// reports whether it did.
 	lease(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
-	// settle returns when all that Redis had to say so far has been handled.
-	settle(ctx context.Context) error
+	// hearOut returns when all that Redis had to say so far has been handled.
+	hearOut(ctx context.Context) error
 	// fill stores value if the key holds what lease has put there, and reports
 	// whether it did.
 	fill(ctx context.Context, at place, lease, value []byte, ttl time.Duration) (bool, error)
@@ -49,7 +50,7 @@ type remote interface {
 	swap(ctx context.Context, at place, old, value []byte, ttl time.Duration) (bool, error)
 	// readMany is read.
 	readMany(ctx context.Context, at []place) []reply
-	// writeMany is lease and settle, fill, or drop.
+	// writeMany is lease, fill or drop, and hearOut.
 	writeMany(ctx context.Context, writes []write) []reply
 	// drop deletes the key if it holds old, and reports whether it did.
 	drop(ctx context.Context, at place, old []byte) (bool, error)

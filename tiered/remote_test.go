@@ -213,7 +213,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		}
 		for range 100 {
 			read(t, a, k, "")
-			step("settle", func() { set(t, a, k, "x"); must(t, a.settle(ctx)) })
+			step("hearOut", func() { set(t, a, k, "x"); must(t, a.hearOut(ctx)) })
 			step("swap", func() { swap(t, a, k, "x", "y", true) })
 			step("drop", func() { drop(t, a, k, "y", true) })
 			set(t, a, k, "z")
@@ -269,7 +269,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		_, err3 := a.swap(ctx, at, []byte("x"), []byte("y"), ttl)
 		_, err4 := a.drop(ctx, at, nil)
 		_, err5 := a.fill(ctx, at, []byte("x"), []byte("y"), ttl)
-		for _, err := range []error{err, err2, err3, err4, err5, a.settle(ctx), a.invalidate(ctx, []string{prefix + "5"})} {
+		for _, err := range []error{err, err2, err3, err4, err5, a.hearOut(ctx), a.invalidate(ctx, []string{prefix + "5"})} {
 			if err == nil {
 				t.Error("no error")
 			}

@@ -26,15 +26,16 @@ func newScript(body string) script {
 // In all scripts KEYS[1] is the key of the value and KEYS[2], where there is
 // one, that of the tag's list.
 //
-// A read registers this node for the key and a write ends that, so those that
-// leave a value behind end with a read of it. Those whose own change is not to be
-// pushed here look at what there is with GETEX, which returns it like GET but is a
-// write to Redis. (That is not possible where there is a tag: in Redis 7.0 whatever
-// a script reads registers the node for all its keys.)
+// A read registers this node for the key and a write ends that, so those that put
+// a value there end with a read of it. That of a fill is not to be pushed here, so
+// it looks at the lease with GETEX, which returns it like GET but is a write to
+// Redis. (That is not possible where there is a tag: in Redis 7.0 whatever a script
+// reads registers the node for all its keys.) And a server whose memory is full
+// takes a fill, as it has seen a write that takes none, but no more leases.
 var (
 	swapScript  = newScript(fenced("GET", register))
 	fillScript  = newScript(fenced("GETEX", register))
-	leaseScript = newScript(fenced("GETEX", ""))
+	leaseScript = newScript(fenced("GET", ""))
 
 	dropScript = newScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

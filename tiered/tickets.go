@@ -118,9 +118,9 @@ func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
 	return e
 }
 
-// renew returns e as it was when it was opened, or another ticket in its place if
-// it is void or another was opened since. That one expects no echo: if the lease's
-// has yet to come, it is voided.
+// renew returns e, whose lease has been placed, or another ticket in its place if e
+// is void or another was opened since. That one expects no echo: should the lease's
+// come now, it is voided.
 func (t *tickets[K, V]) renew(e *entry[K, V], s *session) *entry[K, V] {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
@@ -186,7 +186,7 @@ func (t *tickets[K, V]) followed(e *entry[K, V]) bool {
 // other's change either made it fail or came after it, and after the echo.
 //
 // That holds as long as there is an echo. Where it is not sure, after a lease,
-// settled is called before the value is written: a push about a change of that
+// noEcho is called before the value is written: a push about a change of that
 // must void the ticket (TestPushWithoutEcho).
 func (t *tickets[K, V]) expectEcho(e *entry[K, V]) {
 	sh := t.shard(e.at.key)
@@ -203,8 +203,8 @@ func (t *tickets[K, V]) expectsEcho(e *entry[K, V]) bool {
 	return e.echoes
 }
 
-// settled takes note that the echo which e expected has come, or never will.
-func (t *tickets[K, V]) settled(e *entry[K, V]) {
+// noEcho takes note that the echo which e expected has come, or never will.
+func (t *tickets[K, V]) noEcho(e *entry[K, V]) {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
