@@ -276,22 +276,23 @@ func TestPendingTag(t *testing.T) {
 //
 //  1. the first flight reads, and is held up; the key is invalidated
 //  2. the second begins, and loads the old value
-//  3. the first takes over the lease of its own node, and its load fails: it
-//     releases the only ticket for the key
+//  3. the first opens another ticket to look again, Redis fails, and so does its
+//     load: it releases the only ticket for the key
 //  4. the tag is invalidated, which finds nothing
 //  5. a caller comes, and the second flight is there to be joined
 func TestFlightWithoutTicket(t *testing.T) {
 	t.Parallel()
 	src, prefix := new(source), newPrefix(t)
-	r := dial(t, RedisOptions{Prefix: prefix})
+	r := dial(t, RedisOptions{Prefix: prefix, URL: servertest.RedisURL(t) + "?protocol=2"}) // no push makes up for it
 	held, goOn := make(chan struct{}), make(chan struct{})
 	var later atomic.Bool
-	intercept(r, &gate{afterRead: func(string) {
+	g := &gate{afterRead: func(string) {
 		if !later.Swap(true) {
 			close(held)
 			<-goOn
 		}
-	}})
+	}}
+	intercept(r, g)
 	c := newPages(t, r, src)
 	ask := func() <-chan string {
 		answer := make(chan string, 1)
@@ -312,8 +313,10 @@ func TestFlightWithoutTicket(t *testing.T) {
 	second := ask()
 	<-loaded
 	src.hook(func(context.Context, string) error { return errSource }, nil)
+	g.fail = errSource
 	close(goOn)
 	<-first
+	g.fail = nil
 	src.hook(nil, nil)
 	src.change()
 	if err := r.Invalidate(t.Context(), Tagged("a")); err != nil {
