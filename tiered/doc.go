@@ -13,8 +13,9 @@
 //	                himself, on his goroutine (see look.go)
 //	 4 flight       of those who come meanwhile; and whatever comes after a look
 //	                that was no answer. Callers share it
-//	 5 fill lease   SET NX of a random token: one node in the fleet loads, the
-//	                others wait for the push that its fill sends
+//	 5 fill lease   SET NX of a token of its own: one node in the fleet loads, the
+//	                others wait for the push that its fill sends. From here to
+//	                the fill Redis pushes nothing about the key to this node
 //	                (before it: a slot among the loads, see below)
 //	 6 loader       on a context of its own
 //	 7 fill         Redis takes the value only while the lease is in place,
