@@ -160,7 +160,7 @@ func fenceArgs(old, value []byte, ttl time.Duration) []string {
 func (l *link) hearOut(ctx context.Context) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.checked(l.sendOne(ctx, l.reserve, l.command(ping...)).Error())
+	return l.checked(l.sendOne(ctx, l.reserve, l.command("PING")).Error())
 }
 
 // counted has the breaker know what became of do.
@@ -196,7 +196,7 @@ func (l *link) drop(ctx context.Context, at place, old []byte) (bool, error) {
 func (l *link) giveBack(ctx context.Context, at place, old []byte) error {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.checked(l.run(ctx, l.queue, nil, dropScript, at.keys()[:1], rueidis.BinaryString(old)).Error())
+	return l.checked(l.run(ctx, l.queue, false, dropScript, at.keys()[:1], rueidis.BinaryString(old)).Error())
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
@@ -210,7 +210,7 @@ func (l *link) invalidate(ctx context.Context, keys []string) error {
 // deliver is invalidate for the journal: nobody waits for it, so it is sent on
 // a late line too, and a slow server has longer to answer.
 func (l *link) deliver(ctx context.Context, keys []string) error {
-	ctx, cancel := bounded(ctx, max(pingTimeout, l.redis.opts.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, max(pingTimeout, l.redis.opts.Timeout))
 	defer cancel()
 	return l.announce(ctx, nil, keys)
 }
@@ -220,7 +220,7 @@ func (l *link) announce(ctx context.Context, enter func(context.Context) error, 
 		message := rueidis.BinaryString(purge{node: l.redis.node, keys: some}.encode())
 		tags, others := l.redis.split(some)
 		all := slices.Concat([]string{l.redis.stateKey()}, tags, others)
-		if err := l.run(ctx, enter, ping, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
+		if err := l.run(ctx, enter, true, invalidateScript, all, l.channel(), message, strconv.Itoa(len(tags))).Error(); err != nil {
 			return l.checked(err)
 		}
 	}

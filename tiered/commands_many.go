@@ -51,7 +51,7 @@ func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.
 		}
 		commands = append(commands, s.commands...)
 	}
-	res := l.client.DoMulti(ctx, append(commands, l.command(ping...))...)
+	res := l.client.DoMulti(ctx, append(commands, l.command("PING"))...)
 	var unknown []int
 	commands = nil
 	for i, s := range steps {
@@ -63,7 +63,7 @@ func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.
 		}
 	}
 	if len(unknown) > 0 {
-		res = l.client.DoMulti(ctx, append(commands, l.command(ping...))...)
+		res = l.client.DoMulti(ctx, append(commands, l.command("PING"))...)
 		for _, i := range unknown {
 			replies[i], res = res[:1], res[1:]
 		}

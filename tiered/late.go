@@ -23,9 +23,6 @@ type lateness struct {
 // in time.
 var errLate = errors.New("Redis has left a command without a reply, and is not asked")
 
-// errTimeout is why a context ends that bounds a wait for Redis.
-var errTimeout = errors.New("no reply within RedisOptions.Timeout")
-
 func newLateness() *lateness { return &lateness{begun: make(chan struct{})} }
 
 // begins returns a channel that is closed when the line is, or becomes, late.
@@ -54,19 +51,11 @@ func (l *lateness) end() {
 	}
 }
 
-// bounded returns a context for a wait for Redis, to be given up by the function.
-// When it ends because of d, timedOut says so.
-func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, errTimeout)
-}
-
-// timedOut reports whether ctx, or one that it was made of, has ended because a
-// wait for Redis was too long.
+// timedOut reports whether ctx is a limit that has ended because a wait for Redis
+// was too long.
 func timedOut(ctx context.Context) bool {
-	if l, ok := ctx.(*limit); ok {
-		return l.state.Load() == limitTimedOut
-	}
-	return errors.Is(context.Cause(ctx), errTimeout)
+	l, ok := ctx.(*limit)
+	return ok && l.state.Load() == limitTimedOut
 }
 
 // A limit is a context that ends after some time, or with another: what link.deadline

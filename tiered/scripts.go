@@ -149,7 +149,7 @@ func (at place) mode() string {
 func (l *link) script(ctx context.Context, s script, keys []string, args ...string) rueidis.RedisResult {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.run(ctx, l.reserve, nil, s, keys, args...)
+	return l.run(ctx, l.reserve, false, s, keys, args...)
 }
 
 // scriptAndEcho is script for what changes something that this node may be
@@ -159,19 +159,17 @@ func (l *link) script(ctx context.Context, s script, keys []string, args ...stri
 func (l *link) scriptAndEcho(ctx context.Context, s script, keys []string, args ...string) rueidis.RedisResult {
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
-	return l.run(ctx, l.reserve, ping, s, keys, args...)
+	return l.run(ctx, l.reserve, true, s, keys, args...)
 }
 
-var ping = []string{"PING"}
-
-// run runs s and after it, if there is one, another command. It sends the text of s
-// only to a server that does not know it. ctx and enter (see link.send) bound it.
-func (l *link) run(ctx context.Context, enter func(context.Context) error, behind []string, s script, keys []string, args ...string) rueidis.RedisResult {
+// run runs s, and waits for what it has pushed if echo says so. It sends the text of
+// s only to a server that does not know it. ctx and enter (see link.send) bound it.
+func (l *link) run(ctx context.Context, enter func(context.Context) error, echo bool, s script, keys []string, args ...string) rueidis.RedisResult {
 	eval := func(how, text string) rueidis.RedisResult {
-		if behind == nil {
+		if !echo {
 			return l.sendOne(ctx, enter, l.eval(how, text, keys, args))
 		}
-		return l.send(ctx, enter, l.eval(how, text, keys, args), l.command(behind...))[0]
+		return l.send(ctx, enter, l.eval(how, text, keys, args), l.command("PING"))[0]
 	}
 	res := eval("EVALSHA", s.sha)
 	if e, ok := rueidis.IsRedisErr(res.Error()); ok && e.IsNoScript() {
