@@ -192,8 +192,9 @@ func (b *batch[K, V]) load(ctx context.Context) {
 	for m := range b.open() {
 		out := outcome[V]{source: SourceLoader, err: err}
 		if err == nil {
-			var ok bool
-			if out.value, ok = values[m.flight.key]; !ok {
+			if value, ok := values[m.flight.key]; ok {
+				out.value = &value
+			} else {
 				out.err = ErrNotFound
 			}
 		}
@@ -212,7 +213,7 @@ func (b *batch[K, V]) loadMany(ctx context.Context, keys []K) (map[K]V, error) {
 	}
 	c.counters.batches.Add(1)
 	c.counters.loads.Add(uint64(len(keys)))
-	ctx, cancel := endsBy(ctx, c.ctx, b.loadBy)
+	ctx, cancel := loading(ctx, c.ctx, b.loadBy)
 	defer cancel()
 	var values map[K]V
 	done := make(chan error, 1)

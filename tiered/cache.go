@@ -50,6 +50,7 @@ type Cache[K comparable, V any] struct {
 	leases      leases
 	fingerprint uint64
 	counters    counters
+	none        V // what comes with an error; never written
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -109,26 +110,38 @@ func New[K comparable, V any](rdb *Redis, keys Keyspace[K], loader Loader[K, V],
 //
 // The value is shared by all who get it: whatever it points to must not be
 // modified.
-func (c *Cache[K, V]) Get(ctx context.Context, key K) (value V, err error) {
+func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
+	value, err := c.get(ctx, key)
+	return *value, err
+}
+
+// get is Get, with a pointer to the value, which is never nil. Get is so small that
+// the compiler puts it into its callers, and they copy what they make use of from
+// where it is.
+func (c *Cache[K, V]) get(ctx context.Context, key K) (*V, error) {
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	e := c.local.get(key, s, now)
 	if e == nil {
-		return c.ask(ctx, key, s, now)
+		value, err := c.ask(ctx, key, s, now)
+		if value == nil {
+			value = &c.none
+		}
+		return value, err
 	}
 	if e.expires.Load()-now < int64(c.opts.RefreshAhead) {
 		c.refreshAhead(ctx, key, e, s)
 	}
 	if e.absent {
-		return value, ErrNotFound
+		return &e.value, ErrNotFound
 	}
-	value = e.value // a value of some size is copied once like this, and otherwise twice
-	return value, nil
+	return &e.value, nil
 }
 
 // ask answers a call of Get that came at the monotonic time now, under session s,
 // from beyond the local tier.
-func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (value V, err error) {
+func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (value *V, err error) {
 	f := c.flightTo(key)
+	defer f.forgetLook()
 	if out, ok := c.look(ctx, f); ok {
 		note(ctx, out.source)
 		return out.value, out.err
@@ -136,7 +149,7 @@ func (c *Cache[K, V]) ask(ctx context.Context, key K, s *session, now int64) (va
 	name := c.joinable(f.at.key, s, now)
 	if f.left {
 		c.depart(ctx, f, name)
-		return value, ctx.Err()
+		return nil, ctx.Err()
 	}
 	return c.join(ctx, f, name)
 }
@@ -165,7 +178,8 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration)
 	if e == nil {
 		f := c.flightTo(key)
 		f.reload, f.exact = bound <= 0, true
-		return c.join(ctx, f, soloKey(f.at.key, c.solos.Add(1)))
+		value, err := c.join(ctx, f, soloKey(f.at.key, c.solos.Add(1)))
+		return valueAt(value), err
 	}
 	return e.answer()
 }
@@ -313,8 +327,8 @@ func (c *Cache[K, V]) joinable(key string, s *session, now int64) string {
 func soloKey(key string, n int64) string { return flightKey(key, 0, -n) }
 
 func flightKey(key string, session uint64, span int64) string {
-	b := make([]byte, 0, len(key)+2*binary.MaxVarintLen64)
-	b = binary.AppendUvarint(b, session)
+	var room [128]byte // mostly enough, and not on the heap
+	b := binary.AppendUvarint(room[:0], session)
 	b = binary.AppendVarint(b, span)
 	return string(append(b, key...))
 }

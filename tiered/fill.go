@@ -169,7 +169,7 @@ func (f *flight[K, V]) encode(out outcome[V], fr frame) (frame, bool) {
 	}
 	var err error
 	fr.kind = kindValue
-	fr.payload, err = c.opts.Codec.Marshal(out.value)
+	fr.payload, err = c.opts.Codec.Marshal(*out.value)
 	if err != nil || !f.form().fits(fr.payload) {
 		c.counters.undecodable.Add(1)
 		return fr, false
@@ -219,7 +219,9 @@ func (f *flight[K, V]) keep(out outcome[V], expires int64, ttl time.Duration) {
 		return
 	}
 	e := f.ticket
-	e.value, e.absent = out.value, out.err != nil
+	if e.absent = out.err != nil; !e.absent && out.value != &e.value {
+		e.value = *out.value
+	}
 	switch {
 	case f.at.plain && !f.session.tracked:
 		// Other programs send no purges: nothing tells of what they do.
@@ -266,7 +268,7 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	}
 	c.counters.loads.Add(1)
 	began := c.redis.clock.now()
-	ctx, cancel := endsBy(ctx, c.ctx, f.loadBy)
+	ctx, cancel := loading(ctx, c.ctx, f.loadBy)
 	defer cancel()
 	done := make(chan outcome[V], 1)
 	f.slot = false     // it is the load's now
@@ -279,7 +281,8 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 			c.loads.leave()
 			done <- out
 		}()
-		out.value, out.err = c.loader.Load(ctx, f.key)
+		value, err := c.loader.Load(ctx, f.key)
+		out.value, out.err = &value, err
 	})
 	var out outcome[V]
 	select {

@@ -3,6 +3,7 @@ package tiered
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -10,22 +11,29 @@ import (
 
 // An outcome is what a flight found.
 type outcome[V any] struct {
-	value  V
+	value  *V // nil: there is none. What it points to may be that of an entry
 	err    error
 	source Source
 	epoch  uint64 // of the flight's tag, see tagIndex
+}
+
+// valueAt returns what value points to, or else the zero value.
+func valueAt[V any](value *V) (v V) {
+	if value != nil {
+		v = *value
+	}
+	return v
 }
 
 // join waits for the flight of that name, and begins f if there is none. It
 // runs on a goroutine of its own with a context of its own, so that it survives
 // the caller who began it. (It is not cancelled when the last caller has left:
 // what it finds is stored, and the next caller is likely near.)
-func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V, error) {
-	var zero V
+func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (*V, error) {
 	epoch := c.tickets.tags.epoch(f.at.tag)
 	for {
 		if err := ctx.Err(); err != nil {
-			return zero, err
+			return nil, err
 		}
 		if out, ok := c.insteadOfLate(f); ok {
 			note(ctx, out.source)
@@ -33,7 +41,7 @@ func (c *Cache[K, V]) join(ctx context.Context, f *flight[K, V], name string) (V
 		}
 		out, err := c.await(ctx, f, c.depart(ctx, f, name))
 		if err != nil {
-			return zero, err
+			return nil, err
 		}
 		if out.epoch < epoch {
 			continue // it began before an invalidation that this caller came after
@@ -66,6 +74,7 @@ func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V])
 			out = outcome[V]{err: c.panicked(p)}
 		}
 	}()
+	f.takeOver()
 	defer f.release()
 	defer f.stepBack()
 	out = f.run(ctx)
@@ -103,9 +112,10 @@ type flight[K comparable, V any] struct {
 	unheard   time.Duration // how long Redis was not heard of before the next read
 
 	// What the look of its caller has found, a moment ago.
-	missed bool // nothing under the key
-	failed bool // that Redis fails
-	left   bool // nothing: the caller has left
+	looked atomic.Pointer[entry[K, V]] // its ticket, if there was nothing under the key
+	missed bool                        // there was nothing
+	failed bool                        // Redis fails
+	left   bool                        // nothing was found: the caller has left
 }
 
 func (c *Cache[K, V]) flightTo(key K) *flight[K, V] {
@@ -180,9 +190,14 @@ func (f *flight[K, V]) run(ctx context.Context) outcome[V] {
 }
 
 // open opens a ticket under the current session. It comes before every read
-// whose result may be kept (see entry).
+// whose result may be kept (see entry). After a look the read has been, and its
+// ticket serves.
 func (f *flight[K, V]) open() {
-	f.session = f.cache.redis.current.Load()
+	s := f.cache.redis.current.Load()
+	if f.missed && f.ticket != nil && f.session == s {
+		return
+	}
+	f.session = s
 	f.reopen()
 }
 
@@ -224,7 +239,7 @@ func (f *flight[K, V]) take(got frame) (outcome[V], bool) {
 		if err := c.opts.Codec.Unmarshal(got.payload, value); err != nil {
 			return out, false
 		}
-		out.value = *value
+		out.value = value
 	}
 	c.counters.redisHits.Add(1)
 	c.damper.succeeded(f.at.key)

@@ -25,7 +25,14 @@ func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V]) (out outcome[V]
 	if f.ticket == nil {
 		return out, false
 	}
-	defer f.release()
+	defer func() {
+		if f.missed {
+			f.looked.Store(f.ticket)
+			f.ticket = nil
+		} else {
+			f.release()
+		}
+	}()
 	defer func() { // a codec's
 		if p := recover(); p != nil {
 			out, ok = outcome[V]{err: c.panicked(p)}, true
@@ -58,4 +65,20 @@ func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V]) (out outcome[V]
 		c.counters.flights.Add(1)
 	}
 	return out, ok
+}
+
+// takeOver makes the ticket of a look that of the flight that begins, unless the
+// caller who looked has left.
+func (f *flight[K, V]) takeOver() {
+	if f.ticket = f.looked.Swap(nil); f.ticket != nil {
+		f.cache.tickets.takeOver(f.ticket)
+	}
+}
+
+// forgetLook gives up the ticket of a look that no flight has taken over: its
+// caller has joined another.
+func (f *flight[K, V]) forgetLook() {
+	if e := f.looked.Swap(nil); e != nil {
+		f.cache.tickets.release(e)
+	}
 }

@@ -148,7 +148,7 @@ func (q *query[K, V]) answer(ctx context.Context, results []Result[V]) {
 
 func (m *member[K, V]) tell(out outcome[V], results []Result[V]) {
 	for _, i := range m.at {
-		results[i] = Result[V]{out.value, out.err}
+		results[i] = Result[V]{valueAt(out.value), out.err}
 	}
 }
 

@@ -180,7 +180,7 @@ func (c *Cache[K, V]) instead(f *flight[K, V], out outcome[V]) (_ outcome[V], ok
 	c.counters.stale.Add(1)
 	age := c.opts.ServeStale - time.Duration(e.staleUntil-now)
 	return outcome[V]{
-		value:  e.value,
+		value:  &e.value,
 		err:    &StaleError{Age: age, Err: out.err},
 		source: SourceStale,
 		epoch:  c.tickets.tags.epoch(f.at.tag),

@@ -118,6 +118,14 @@ func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
 	return e
 }
 
+// takeOver makes e, a ticket of openFirst, one like that of open.
+func (t *tickets[K, V]) takeOver(e *entry[K, V]) {
+	sh := t.shard(e.at.key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	e.look = false
+}
+
 // renew returns e, whose lease has been placed, or another ticket in its place if e
 // is void or another was opened since. That one expects no echo: should the lease's
 // come now, it is voided.
