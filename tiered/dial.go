@@ -21,7 +21,7 @@ type dialer struct {
 // A line is the network connection of a link: one, or two where the server
 // speaks RESP2 and pub/sub needs its own.
 type line struct {
-	crowd func() int // how many commands are in flight; set before the first connection
+	traffic *traffic // set before the first connection
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -73,7 +73,7 @@ func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls
 		return nil, err
 	}
 	line.add(conn)
-	return newPatientConn(conn, line.crowd), nil
+	return newPatientConn(conn, line.traffic), nil
 }
 
 func (d *dialer) connect(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {

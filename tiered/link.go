@@ -42,7 +42,7 @@ func (r *Redis) connect() (*link, error) {
 		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(), closed: make(chan struct{}),
 		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 	}
-	l.line.crowd = func() int { return len(l.slots) }
+	l.line.traffic = newTraffic(func() int { return len(l.slots) })
 	stop := context.AfterFunc(r.power.on, l.line.hangUp) // rueidis would finish its handshake first
 	defer stop()
 	r.dialer.use(r.power.on, &l.line)

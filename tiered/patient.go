@@ -2,7 +2,7 @@ package tiered
 
 import (
 	"net"
-	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -10,83 +10,99 @@ import (
 // something costs several times as much as all that is done for a command besides,
 // for this process and for Redis, and rueidis writes as soon as there is one.
 //
-// While many commands are without a reply, what comes after them is held back until
-// replies are here, as Nagle's algorithm does: who gets them is about to ask for
-// something else, and all of that goes out together. Replies are waited for no longer
-// than maxHold, and then those who got them have their turn. A command that comes
-// when few are under way is sent at once.
-//
-// A turn of all who are ready is a matter of microseconds as a rule, but of tens of
-// milliseconds in a process that has too much to do. After one that was long nothing
-// is held back for a while.
+// While many commands are without a reply, what comes after them is held back, as
+// Nagle's algorithm does: until replies come, and Redis would have nothing to do;
+// or until as many wait to be sent as Redis has in hand. So Redis works on one half
+// of what is asked while those who ask deal with the replies to the other half.
+// Nothing is held back for longer than maxHold, and a command that comes when few
+// are under way is sent at once.
 type patientConn struct {
 	net.Conn
-	crowd func() int    // how many commands are in flight
-	heard chan struct{} // holds one when replies came since it was last empty
-
-	// Only the goroutine that reads uses it.
-	replies bool // have been read, and handed out by the next call of Read
-
-	// Only the goroutine that writes uses them.
-	bound *time.Timer
-	hurry time.Time // until then nothing is held back
+	traffic *traffic
+	heard   chan struct{} // holds one when something was read since it was last empty
+	bound   *time.Timer   // used by the goroutine that writes
 }
 
 const (
-	crowdCommands = 8
-	maxHold       = 100 * time.Microsecond // or up to a millisecond, where nothing else is to be done
-
-	longHold = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
-	inHurry  = 100                  // times as long as such a hold was
+	manyCommands = 8
+	maxHold      = 100 * time.Microsecond // or up to a millisecond, where nothing else is to be done
 )
 
-func newPatientConn(conn net.Conn, crowd func() int) *patientConn {
+func newPatientConn(conn net.Conn, t *traffic) *patientConn {
 	bound := time.NewTimer(maxHold)
 	bound.Stop()
-	return &patientConn{Conn: conn, crowd: crowd, heard: make(chan struct{}, 1), bound: bound}
+	return &patientConn{Conn: conn, traffic: t, heard: make(chan struct{}, 1), bound: bound}
 }
 
 func (c *patientConn) Read(b []byte) (int, error) {
-	if c.replies {
-		select {
-		case c.heard <- struct{}{}:
-		default:
-		}
-	}
 	n, err := c.Conn.Read(b)
-	c.replies = n > 0
+	if n > 0 {
+		signal(c.heard) // before the replies are handed out: who gets one has more to ask
+	}
 	return n, err
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
-	select {
-	case <-c.heard: // that was about what was sent before
-	default:
-	}
+	drain(c.heard) // that was about what was sent before
+	c.traffic.fresh.Store(0)
 	n, err := c.Conn.Write(b)
-	if err == nil && c.crowd() >= crowdCommands {
+	if err == nil && c.traffic.inFlight() >= manyCommands {
 		c.hold()
 	}
 	return n, err
 }
 
-// hold returns when replies are here and have been handed out, and those who got
-// them have had their turn.
+// hold returns when what waits to be sent should be.
 func (c *patientConn) hold() {
-	began := time.Now()
-	if began.Before(c.hurry) {
+	t := c.traffic
+	drain(t.half)
+	t.held.Store(true)
+	defer t.held.Store(false)
+	if t.isHalf(t.fresh.Load()) {
 		return
 	}
 	c.bound.Reset(maxHold)
+	defer c.bound.Stop()
 	select {
 	case <-c.heard:
-		c.bound.Stop()
+	case <-t.half:
 	case <-c.bound.C:
 	}
-	for was, is := 0, c.crowd(); is > was && time.Since(began) < longHold; was, is = is, c.crowd() {
-		runtime.Gosched()
+}
+
+// traffic is what a patientConn knows of the commands of its link.
+type traffic struct {
+	inFlight func() int    // how many have no reply
+	fresh    atomic.Int32  // how many of these have come since the last write began
+	held     atomic.Bool   // somebody waits for half
+	half     chan struct{} // holds one when the fresh ones have become half of all
+}
+
+// newTraffic returns that of a link that counts its commands so, and calls add.
+func newTraffic(inFlight func() int) *traffic {
+	return &traffic{inFlight: inFlight, half: make(chan struct{}, 1)}
+}
+
+// add takes note of a command that is about to be sent.
+func (t *traffic) add() {
+	if t.isHalf(t.fresh.Add(1)) && t.held.Load() && t.held.Swap(false) {
+		signal(t.half)
 	}
-	if took := time.Since(began); took > longHold {
-		c.hurry = began.Add((1 + inHurry) * took)
+}
+
+func (t *traffic) isHalf(n int32) bool { return 2*int(n) >= t.inFlight() }
+
+// signal makes a channel hold one, and drain none. Neither blocks.
+func signal(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+func drain(ch <-chan struct{}) {
+	select {
+	case <-ch:
+	default:
 	}
 }

@@ -8,24 +8,29 @@ import (
 )
 
 // TestPatientConn: what many ask is held back until replies to what was sent before
-// are here, but not for long, and what few ask is not.
+// come, or until it is as much as that, but not for long; and what few ask is not.
 func TestPatientConn(t *testing.T) {
 	t.Parallel()
+	const many = 2 * manyCommands
 	for _, c := range []struct {
-		name  string
-		crowd int
-		reply time.Duration // after which replies come; 0: none do
-		want  time.Duration // that the write takes
+		name     string
+		inFlight int
+		reply    time.Duration // after which replies come; 0: none do
+		fresh    int           // how many commands come after maxHold / 2
+		want     time.Duration // that the write takes
 	}{
-		{"few commands in flight", crowdCommands - 1, 0, 0},
-		{"many, and replies", crowdCommands, maxHold / 4, maxHold / 4},
-		{"many, and no replies", crowdCommands, 0, maxHold},
+		{"few commands in flight", manyCommands - 1, 0, 0, 0},
+		{"many, and replies", many, maxHold / 4, 0, maxHold / 4},
+		{"many, and no replies", many, 0, 0, maxHold},
+		{"as many more", many, 0, many / 2, maxHold / 2},
+		{"fewer more", many, 0, many/2 - 1, maxHold},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				replies := make(repliesOnly)
-				conn := newPatientConn(replies, func() int { return c.crowd })
+				traffic := newTraffic(func() int { return c.inFlight })
+				conn := newPatientConn(replies, traffic)
 				go func() {
 					for {
 						if _, err := conn.Read(nil); err != nil {
@@ -35,11 +40,19 @@ func TestPatientConn(t *testing.T) {
 				}()
 				defer close(replies)
 				for range 3 {
+					for range many {
+						traffic.add() // what is to be sent now, and is not to end the hold
+					}
 					replies <- struct{}{} // late ones, about what was sent before
 					synctest.Wait()
 					if c.reply > 0 {
 						time.AfterFunc(c.reply, func() { replies <- struct{}{} })
 					}
+					time.AfterFunc(maxHold/2, func() {
+						for range c.fresh {
+							traffic.add()
+						}
+					})
 					began := time.Now()
 					if _, err := conn.Write(nil); err != nil {
 						t.Fatal(err)
@@ -47,33 +60,31 @@ func TestPatientConn(t *testing.T) {
 					if took := time.Since(began); took != c.want {
 						t.Errorf("the write took %v, want %v", took, c.want)
 					}
+					time.Sleep(maxHold)
 				}
 			})
 		})
 	}
-	t.Run("where the processor is not to be had", func(t *testing.T) {
+	t.Run("as many more while it was written", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			conn := newPatientConn(make(repliesOnly), func() int {
-				time.Sleep(longHold) // a turn of the others
-				return crowdCommands
-			})
-			write := func() time.Duration {
-				began := time.Now()
-				if _, err := conn.Write(nil); err != nil {
-					t.Fatal(err)
+			var traffic *traffic
+			n := 0
+			traffic = newTraffic(func() int {
+				if n++; n == 1 { // the first look at it, after the write
+					for range manyCommands {
+						traffic.fresh.Add(1)
+					}
 				}
-				return time.Since(began)
+				return 2 * manyCommands
+			})
+			conn := newPatientConn(make(repliesOnly), traffic)
+			began := time.Now()
+			if _, err := conn.Write(nil); err != nil {
+				t.Fatal(err)
 			}
-			if took := write(); took < 2*longHold {
-				t.Errorf("the first write was not held back: it took %v", took)
-			}
-			if took := write(); took != longHold {
-				t.Errorf("the second was held back, and took %v", took)
-			}
-			time.Sleep(4 * inHurry * longHold)
-			if took := write(); took < 2*longHold {
-				t.Errorf("a later one was not held back: it took %v", took)
+			if took := time.Since(began); took != 0 {
+				t.Errorf("the write took %v", took)
 			}
 		})
 	})

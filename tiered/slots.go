@@ -27,6 +27,7 @@ func (l *link) reserve(ctx context.Context) error {
 	if ctx.Err() == nil { // else room says so
 		select {
 		case l.slots <- struct{}{}: // as most of the time
+			l.line.traffic.add()
 			return nil
 		default:
 		}
@@ -44,6 +45,7 @@ func (l *link) room(ctx context.Context, late <-chan struct{}) error {
 	}
 	select {
 	case l.slots <- struct{}{}:
+		l.line.traffic.add()
 		return nil
 	case <-late:
 		return errLate
