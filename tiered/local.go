@@ -49,7 +49,7 @@ func newLocal[K comparable, V any](limit int, policy Eviction) *local[K, V] {
 		n *= 2
 	}
 	buckets := n
-	for buckets < limit {
+	for buckets < 2*limit { // with as many as entries, a hit looks at half another's first
 		buckets *= 2
 	}
 	l := &local[K, V]{

@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"net"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -15,11 +16,13 @@ import (
 // or until as many wait to be sent as Redis has in hand. So Redis works on one half
 // of what is asked while those who ask deal with the replies to the other half.
 // Nothing is held back for longer than maxHold, and a command that comes when few
-// are under way is sent at once.
+// are under way is sent at once; then the next reply is not looked for before who got
+// the last one has had a turn.
 type patientConn struct {
 	net.Conn
 	traffic *traffic
 	heard   chan struct{} // holds one when something was read since it was last empty
+	replied bool          // something was read last; used by the goroutine that reads
 	bound   *time.Timer   // used by the goroutine that writes
 }
 
@@ -35,8 +38,11 @@ func newPatientConn(conn net.Conn, t *traffic) *patientConn {
 }
 
 func (c *patientConn) Read(b []byte) (int, error) {
+	if c.replied && c.traffic.inFlight() < manyCommands {
+		runtime.Gosched() // who got a reply need not wait until there is nothing more to read
+	}
 	n, err := c.Conn.Read(b)
-	if n > 0 {
+	if c.replied = n > 0; c.replied {
 		signal(c.heard) // before the replies are handed out: who gets one has more to ask
 	}
 	return n, err
