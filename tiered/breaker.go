@@ -76,7 +76,7 @@ func (b *breaker) enter() (count func(error), err error) {
 // leave counts the result of what entered. ctx is that of the flight: when it has
 // ended, that says nothing about the server.
 func (b *breaker) leave(ctx context.Context, count func(error), err error) {
-	if err != nil && ctx.Err() != nil && !timedOut(ctx) {
+	if err != nil && ctx.Err() != nil {
 		err = context.Canceled
 	}
 	count(err)
