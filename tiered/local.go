@@ -85,7 +85,7 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[K, V] {
 	// in between could see the entry live, sleep while it is voided and the lease
 	// renewed, and then find the lease good for its old now (TestLeaseBeforeEntry).
 	fresh := s.fresh(now)
-	e := l.find(key, l.hash(key))
+	e := l.find(key, maphash.Comparable(l.seed, key)) // as hash does, which is not inlined
 	switch {
 	case e == nil:
 	case e.session != s.id && !broken("session") && !l.lingers(e, s, now):
