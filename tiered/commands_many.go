@@ -21,6 +21,7 @@ func (l *link) reserveSome(ctx context.Context, n int) (int, error) {
 	for some := 1; some < min(n, maxTogether); some++ {
 		select {
 		case l.slots <- struct{}{}:
+			l.line.traffic.add()
 		default:
 			return some, nil
 		}
