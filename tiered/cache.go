@@ -132,7 +132,7 @@ func (c *Cache[K, V]) get(ctx context.Context, key K) (*V, error) {
 		c.refreshAhead(ctx, key, e, s)
 	}
 	if e.absent {
-		return &e.value, ErrNotFound
+		return &c.none, ErrNotFound // in e there may be what a codec left that then gave up
 	}
 	return &e.value, nil
 }

@@ -241,6 +241,41 @@ func TestLook(t *testing.T) {
 			}
 		})
 	})
+	t.Run("the flight goes on with its ticket, which is no look's any more", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c, g, _ := lookBed(t, Options{})
+			hold, key := make(chan struct{}), c.place("new").key
+			ticket := func() *entry[string, string] { return c.tickets.shard(key).entries[key] }
+			var looks *entry[string, string]
+			g.beforeRead = func() { looks = ticket() }
+			setRemote(c.redis, slowLease{g, hold}, forever)
+			go func() { _, _ = c.Get(t.Context(), "new") }()
+			synctest.Wait()
+			if looks == nil || ticket() != looks {
+				t.Error("the flight has a ticket of its own")
+			}
+			if c.tickets.looked(key) {
+				t.Error("others take the flight for a look")
+			}
+			close(hold)
+			synctest.Wait()
+		})
+	})
+	t.Run("a caller who leaves right after it leaves no ticket", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c, g, _ := lookBed(t, Options{})
+			ctx, leave := context.WithCancel(t.Context())
+			setRemote(c.redis, leavesAfterRead{g, leave}, forever)
+			if _, err := c.Get(ctx, "new"); !errors.Is(err, context.Canceled) {
+				t.Errorf("Get = %v", err)
+			}
+			if key := c.place("new").key; c.tickets.looked(key) {
+				t.Error("its ticket is still open")
+			}
+		})
+	})
 	t.Run("when Redis fails it is not asked again by the flight", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -262,6 +297,24 @@ func TestLook(t *testing.T) {
 			}
 		})
 	})
+	t.Run("what a codec leaves that gives up is no value", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c, _, src := lookBed(t, Options{Codec: halfCodec{}})
+			src.hook(func(context.Context, string) error { return ErrNotFound }, nil)
+			for range 2 { // from the loader, and from the local tier
+				if got, err := c.Get(t.Context(), "k"); got != "" || !errors.Is(err, ErrNotFound) {
+					t.Errorf("Get = %q, %v, want nothing and ErrNotFound", got, err)
+				}
+				if r := c.GetMany(t.Context(), []string{"k"})[0]; r.Value != "" || !errors.Is(r.Err, ErrNotFound) {
+					t.Errorf("GetMany = %q, %v, want nothing and ErrNotFound", r.Value, r.Err)
+				}
+			}
+			if st := c.Stats(); st.Undecodable == 0 || st.LocalHits == 0 {
+				t.Errorf("not what was to be tested: %+v", st)
+			}
+		})
+	})
 	t.Run("with a SoftTimeout nobody looks", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -276,9 +329,28 @@ func TestLook(t *testing.T) {
 	})
 }
 
+// A halfCodec decodes the first half of a string.
+type halfCodec struct{ jsonCodec }
+
+func (halfCodec) Unmarshal(data []byte, v any) error {
+	*v.(*string) = "half"
+	return errors.New("the rest is missing")
+}
+
 type panicCodec struct{ jsonCodec }
 
 func (panicCodec) Unmarshal([]byte, any) error { panic("codec") }
+
+// leavesAfterRead has a caller leave when his read has its answer.
+type leavesAfterRead struct {
+	remote
+	leave func()
+}
+
+func (l leavesAfterRead) read(ctx context.Context, at place) ([]byte, time.Duration, error) {
+	defer l.leave()
+	return l.remote.read(ctx, at)
+}
 
 // slowRead answers after slowBy.
 type slowRead struct{ remote }
