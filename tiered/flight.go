@@ -62,7 +62,7 @@ func (c *Cache[K, V]) depart(ctx context.Context, f *flight[K, V], name string) 
 // fly runs f. ctx only carries values; whatever f waits for ends with the cache,
 // but for Redis, which has its Timeout.
 func (c *Cache[K, V]) fly(ctx context.Context, f *flight[K, V]) (out outcome[V]) {
-	f.began = c.epochs(f.at) // before anything is read
+	f.began = c.epochs(f.at) // before anything is read, but by a look that found nothing
 	defer func() { out.epoch = f.began.tag }()
 	if !c.begin() {
 		return outcome[V]{err: ErrClosed}

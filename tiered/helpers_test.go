@@ -74,6 +74,20 @@ func (s *source) Load(ctx context.Context, key string) (string, error) {
 	return value, nil
 }
 
+// holdFirst has the first load stop with the value in hand: it closes loading, and
+// goes on when goOn is closed.
+func (s *source) holdFirst() (loading, goOn chan struct{}) {
+	loading, goOn = make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	s.hook(nil, func(string) {
+		if first.CompareAndSwap(false, true) {
+			close(loading)
+			<-goOn
+		}
+	})
+	return loading, goOn
+}
+
 func (s *source) hook(before func(context.Context, string) error, after func(string)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -232,14 +232,7 @@ func testChangeDuringLoad(t *testing.T, keys Keyspace[string], o Options) {
 	const maxStale = 200 * time.Millisecond
 	prefix, src := newPrefix(t), new(source)
 	c := newCacheOf(t, dial(t, RedisOptions{Prefix: prefix, MaxStale: maxStale}), keys, src, o)
-	loading, goOn := make(chan struct{}), make(chan struct{})
-	var first atomic.Bool
-	src.hook(nil, func(string) {
-		if first.CompareAndSwap(false, true) {
-			close(loading)
-			<-goOn
-		}
-	})
+	loading, goOn := src.holdFirst()
 	early := make(chan string)
 	go func() {
 		v, _ := c.Get(context.Background(), "k")
@@ -343,14 +336,7 @@ func TestLateFill(t *testing.T) {
 				by = b
 			}
 
-			loaded, goOn := make(chan struct{}), make(chan struct{})
-			var late atomic.Bool
-			src.hook(nil, func(string) {
-				if late.CompareAndSwap(false, true) {
-					close(loaded)
-					<-goOn
-				}
-			})
+			loaded, goOn := src.holdFirst()
 			early := make(chan string, 1)
 			go func() {
 				v, _ := b.Get(context.Background(), "k")

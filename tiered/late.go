@@ -144,8 +144,5 @@ func (l *link) overdue() {
 
 // ask has supervise ask the line for a sign of life.
 func (l *link) ask() {
-	select {
-	case l.stalled <- struct{}{}:
-	default: // it is about to
-	}
+	signal(l.stalled) // or it is about to
 }

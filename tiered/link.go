@@ -169,10 +169,7 @@ func (l *link) onMessage(m rueidis.PubSubMessage) {
 // might one that was lost.
 func (l *link) onPurge(message string) {
 	if message == newLife { // the next tick tells which
-		select {
-		case l.hurry <- struct{}{}:
-		default:
-		}
+		signal(l.hurry)
 		return
 	}
 	p, err := decodePurge(message)

@@ -68,8 +68,6 @@ func newLocal[K comparable, V any](limit int, policy Eviction) *local[K, V] {
 	return l
 }
 
-func (l *local[K, V]) hash(key K) uint64 { return maphash.Comparable(l.seed, key) }
-
 func (l *local[K, V]) bucket(hash uint64) *atomic.Pointer[entry[K, V]] {
 	return &l.buckets[hash&l.mask]
 }
@@ -85,7 +83,7 @@ func (l *local[K, V]) get(key K, s *session, now int64) *entry[K, V] {
 	// in between could see the entry live, sleep while it is voided and the lease
 	// renewed, and then find the lease good for its old now (TestLeaseBeforeEntry).
 	fresh := s.fresh(now)
-	e := l.find(key, maphash.Comparable(l.seed, key)) // as hash does, which is not inlined
+	e := l.find(key, maphash.Comparable(l.seed, key))
 	switch {
 	case e == nil:
 	case e.session != s.id && !broken("session") && !l.lingers(e, s, now):
@@ -117,7 +115,7 @@ func (l *local[K, V]) lingers(e *entry[K, V], s *session, now int64) bool {
 // may have stored its own already, which must not be hidden. Once the tier is closed
 // any is, and is what add returns.
 func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted *entry[K, V]) {
-	e.key, e.hash = key, l.hash(key)
+	e.key, e.hash = key, maphash.Comparable(l.seed, key)
 	sh := l.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()

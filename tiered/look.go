@@ -25,14 +25,7 @@ func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V]) (out outcome[V]
 	if f.ticket == nil {
 		return out, false
 	}
-	defer func() {
-		if f.missed {
-			f.looked.Store(f.ticket)
-			f.ticket = nil
-		} else {
-			f.release()
-		}
-	}()
+	defer f.release()
 	defer func() { // a codec's
 		if p := recover(); p != nil {
 			out, ok = outcome[V]{err: c.panicked(p)}, true
@@ -55,6 +48,8 @@ func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V]) (out outcome[V]
 		return out, false
 	case held == nil:
 		f.missed = true
+		f.looked.Store(f.ticket)
+		f.ticket = nil
 		return out, false
 	}
 	got, verdict := f.form().decode(held, left)

@@ -36,8 +36,8 @@ type Options struct {
 	// AbsentTTL is the TTL of an absent key. Default 30 seconds.
 	AbsentTTL time.Duration
 
-	// LocalEntries bounds the number of entries in the local tier. For each, 8 to
-	// 16 bytes are set aside at once. Default 10,000; at most 2²⁸.
+	// LocalEntries bounds the number of entries in the local tier. For each, 16
+	// to 32 bytes are set aside at once. Default 10,000; at most 2²⁸.
 	LocalEntries int
 
 	// Eviction says which of them make room for others. Default EvictTwoQueue.

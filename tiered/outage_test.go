@@ -43,15 +43,8 @@ func TestFlightFromBeforeTheLoss(t *testing.T) {
 	src := new(source)
 	rb := dial(t, RedisOptions{Prefix: prefix})
 	a, b := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{}), newCache(t, rb, src, Options{})
-	loaded, goOn := make(chan struct{}), make(chan struct{})
+	loaded, goOn := src.holdFirst()
 	defer close(goOn)
-	var first atomic.Bool
-	src.hook(nil, func(string) {
-		if first.CompareAndSwap(false, true) {
-			close(loaded)
-			<-goOn
-		}
-	})
 	go b.Get(context.Background(), "k") //nolint:errcheck // its answer does not matter
 	<-loaded                            // the old value is in hand
 	rb.leave(plain.Name, b)             // b hears nothing …
@@ -362,14 +355,7 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 		t.Parallel()
 		r := dial(t, RedisOptions{Prefix: newPrefix(t), MaxStale: brief})
 		src := new(source)
-		loading, goOn := make(chan struct{}), make(chan struct{})
-		var first atomic.Bool
-		src.hook(nil, func(string) {
-			if first.CompareAndSwap(false, true) {
-				close(loading)
-				<-goOn
-			}
-		})
+		loading, goOn := src.holdFirst()
 		c := newCache(t, r, src, Options{})
 		done := make(chan struct{})
 		go func() {

@@ -167,10 +167,7 @@ func (r *Redis) record(keys []string) bool {
 }
 
 func (r *Redis) wakeUp() {
-	select {
-	case r.wake <- struct{}{}:
-	default: // supervise knows already
-	}
+	signal(r.wake) // or supervise knows already
 }
 
 func (r *Redis) connected(l *link) {

@@ -37,9 +37,9 @@ type entry[K comparable, V any] struct {
 	session uint64       // the id of the session it was filled under
 	expires atomic.Int64 // monotonic time; 0: a ticket, or void
 	used    atomic.Bool  // hit since the queues last looked
-	look    bool         // of a ticket: it was opened by openFirst; guarded by the mu of its shard
+	look    bool         // of a ticket: a look opened it, and no flight has taken it over; guarded by the mu of its shard
 
-	// Written before commit, read-only afterwards.
+	// Written before commit, or before an outcome points to value; read-only afterwards.
 	alone      bool // Redis was not asked: it expires within MaxStale, and needs no lease
 	absent     bool
 	value      V
@@ -137,11 +137,11 @@ func (t *tickets[K, V]) renew(e *entry[K, V], s *session) *entry[K, V] {
 		e = &entry[K, V]{at: e.at, session: s.id}
 		t.openLocked(sh, e)
 	}
-	e.look = false
 	return e
 }
 
-// looked reports whether the open ticket of a key is one of openFirst.
+// looked reports whether the open ticket of a key is one of openFirst that no flight
+// has taken over.
 func (t *tickets[K, V]) looked(key string) bool {
 	sh := t.shard(key)
 	sh.mu.Lock()
