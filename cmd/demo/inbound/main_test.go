@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -182,12 +183,19 @@ func (d *desk) wantRows(t *testing.T, leads, texts int) {
 func (d *desk) wantDiscretion(t *testing.T) {
 	t.Helper()
 	log := d.log.String()
-	for _, secret := range []string{"555", "unspeakable", "nobody may log", "v0=", "caller_id"} {
+	if n := phone.FindString(log); n != "" {
+		t.Errorf("the log holds the number %q:\n%s", n, log)
+	}
+	for _, secret := range []string{"unspeakable", "nobody may log", "v0=", "caller_id"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds %q:\n%s", secret, log)
 		}
 	}
 }
+
+// phone matches the numbers of these tests, however they are written, but not a part of
+// an address in a stack.
+var phone = regexp.MustCompile(`(?:\b|%2B)1?[^0-9a-z]{0,2}\d{3}[^0-9a-z]{0,2}555[^0-9a-z]?\d{4}\b`)
 
 // A reply is an answer of the server, read to its end.
 type reply struct {
