@@ -63,10 +63,10 @@ func (c *Cache[K, V]) look(ctx context.Context, f *flight[K, V]) (out outcome[V]
 }
 
 // takeOver makes the ticket of a look that of the flight that begins, unless the
-// caller who looked has left.
+// caller who looked has left, or it is void.
 func (f *flight[K, V]) takeOver() {
-	if f.ticket = f.looked.Swap(nil); f.ticket != nil {
-		f.cache.tickets.takeOver(f.ticket)
+	if e := f.looked.Swap(nil); e != nil && f.cache.tickets.takeOver(e) {
+		f.ticket = e
 	}
 }
 

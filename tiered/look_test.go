@@ -262,12 +262,36 @@ func TestLook(t *testing.T) {
 			synctest.Wait()
 		})
 	})
+	t.Run("news that comes before the flight begins costs it the ticket, and no more", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c, g, _ := lookBed(t, Options{})
+			news := func() { c.pushed(c.place("new").key) }
+			setRemote(c.redis, failsLease{thenAfterRead{g, news}}, forever) // so what is loaded is kept here alone
+			get(t, c, "new", "new@0")
+			get(t, c, "new", "new@0")
+			if st := c.Stats(); st.LocalHits != 1 || st.Loads != 1 {
+				t.Errorf("%+v, want one load, whose answer is kept", st)
+			}
+		})
+	})
+	t.Run("a session that begins before the flight does is the flight's", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			c, g, _ := lookBed(t, Options{})
+			setRemote(c.redis, thenAfterRead{g, func() { setRemote(c.redis, g, forever) }}, forever)
+			get(t, c, "new", "new@0")
+			if e := c.tickets.shard("new").entries["new"]; e == nil || e.session != c.redis.current.Load().id {
+				t.Errorf("%+v is kept, want an entry of the new session", e)
+			}
+		})
+	})
 	t.Run("a caller who leaves right after it leaves no ticket", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			c, g, _ := lookBed(t, Options{})
 			ctx, leave := context.WithCancel(t.Context())
-			setRemote(c.redis, leavesAfterRead{g, leave}, forever)
+			setRemote(c.redis, thenAfterRead{g, leave}, forever)
 			if _, err := c.Get(ctx, "new"); !errors.Is(err, context.Canceled) {
 				t.Errorf("Get = %v", err)
 			}
@@ -341,15 +365,22 @@ type panicCodec struct{ jsonCodec }
 
 func (panicCodec) Unmarshal([]byte, any) error { panic("codec") }
 
-// leavesAfterRead has a caller leave when his read has its answer.
-type leavesAfterRead struct {
+// thenAfterRead does something when a read has its answer, which its caller has not.
+type thenAfterRead struct {
 	remote
-	leave func()
+	then func()
 }
 
-func (l leavesAfterRead) read(ctx context.Context, at place) ([]byte, time.Duration, error) {
-	defer l.leave()
-	return l.remote.read(ctx, at)
+func (r thenAfterRead) read(ctx context.Context, at place) ([]byte, time.Duration, error) {
+	defer r.then()
+	return r.remote.read(ctx, at)
+}
+
+// failsLease places no lease.
+type failsLease struct{ remote }
+
+func (failsLease) lease(context.Context, place, []byte, []byte, time.Duration) (bool, error) {
+	return false, errors.New("no lease")
 }
 
 // slowRead answers after slowBy.

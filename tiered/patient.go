@@ -22,8 +22,14 @@ type patientConn struct {
 	net.Conn
 	traffic *traffic
 	heard   chan struct{} // holds one when something was read since it was last empty
-	replied bool          // something was read last; used by the goroutine that reads
-	bound   *time.Timer   // used by the goroutine that writes
+
+	// Only the goroutine that reads uses them.
+	replied bool // something was read last, and it seems to have been all
+	reader  patience
+
+	// Only the goroutine that writes uses them.
+	bound  *time.Timer
+	writer patience
 }
 
 const (
@@ -39,21 +45,25 @@ func newPatientConn(conn net.Conn, t *traffic) *patientConn {
 
 func (c *patientConn) Read(b []byte) (int, error) {
 	if c.replied && c.traffic.inFlight() < manyCommands {
-		runtime.Gosched() // who got a reply need not wait until there is nothing more to read
+		c.reader.wait(runtime.Gosched) // who got a reply need not wait until there is nothing more to read
 	}
 	n, err := c.Conn.Read(b)
-	if c.replied = n > 0; c.replied {
+	if n > 0 {
 		signal(c.heard) // before the replies are handed out: who gets one has more to ask
 	}
+	c.replied = 0 < n && n < len(b)
 	return n, err
 }
 
 func (c *patientConn) Write(b []byte) (int, error) {
+	if len(b) >= connBuffer { // a buffer full: the command that is cut off here goes on in the next write
+		return c.Conn.Write(b)
+	}
 	drain(c.heard) // that was about what was sent before
 	c.traffic.fresh.Store(0)
 	n, err := c.Conn.Write(b)
 	if err == nil && c.traffic.inFlight() >= manyCommands {
-		c.hold()
+		c.writer.wait(c.hold)
 	}
 	return n, err
 }
@@ -73,6 +83,30 @@ func (c *patientConn) hold() {
 	case <-c.heard:
 	case <-t.half:
 	case <-c.bound.C:
+	}
+}
+
+// patience is what one goroutine has with others: it waits for them as long as that is
+// a matter of microseconds. In a process that has too much to do it can be tens of
+// milliseconds until it gets the processor back, and then it does not wait again for
+// many times as long.
+type patience struct {
+	lost time.Time // up to then
+}
+
+const (
+	longWait    = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
+	noneForWait = 100                  // times as long as such a wait was
+)
+
+func (p *patience) wait(others func()) {
+	began := time.Now()
+	if began.Before(p.lost) {
+		return
+	}
+	others()
+	if ended := time.Now(); ended.Sub(began) > longWait {
+		p.lost = ended.Add(noneForWait * ended.Sub(began))
 	}
 }
 

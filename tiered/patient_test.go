@@ -2,6 +2,8 @@ package tiered
 
 import (
 	"net"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,6 +90,121 @@ func TestPatientConn(t *testing.T) {
 			}
 		})
 	})
+}
+
+// TestPatientConnFullBuffer: a command that is cut off where the buffer ends is not held
+// in the middle, nor is what came before it forgotten.
+func TestPatientConnFullBuffer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		traffic := newTraffic(func() int { return 2 * manyCommands })
+		conn := newPatientConn(make(repliesOnly), traffic)
+		traffic.add()
+		began := time.Now()
+		if _, err := conn.Write(make([]byte, connBuffer)); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the write took %v", took)
+		}
+		if n := traffic.fresh.Load(); n != 1 {
+			t.Errorf("%d commands wait, want 1", n)
+		}
+	})
+}
+
+// TestPatience: where it takes long to get the processor back, nobody is waited for, for
+// a while.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p patience
+		waits := func(turn time.Duration) bool {
+			waited := false
+			p.wait(func() { waited = true; time.Sleep(turn) })
+			return waited
+		}
+		for range 3 {
+			if !waits(longWait) || !waits(longWait+1) {
+				t.Error("it does not wait")
+			}
+			if waits(0) {
+				t.Error("it waits again after a long wait")
+			}
+			time.Sleep(noneForWait * (longWait + 1))
+		}
+	})
+}
+
+// TestPatientConnInABusyProcess: a write is not held when that took long.
+func TestPatientConnInABusyProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := newPatientConn(make(repliesOnly), newTraffic(func() int { return 2 * manyCommands }))
+		conn.writer.wait(func() { time.Sleep(longWait + 1) })
+		began := time.Now()
+		if _, err := conn.Write(nil); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the write took %v", took)
+		}
+	})
+}
+
+// TestPatientConnYields: who got a reply has a turn before the next is looked for, where
+// few wait for one and there seems to be no more to read.
+func TestPatientConnYields(t *testing.T) { // not parallel: it is about the one processor
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for _, c := range []struct {
+		name             string
+		inFlight, buffer int
+		lost             time.Time
+		want             bool
+	}{
+		{"few in flight", manyCommands - 1, 2, time.Time{}, true},
+		{"many in flight", manyCommands, 2, time.Time{}, false},
+		{"more to read", manyCommands - 1, 1, time.Time{}, false},
+		{"a turn took long", manyCommands - 1, 2, time.Now().Add(time.Hour), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			const tries = 20 // the scheduler takes turns of its own now and then
+			turns := 0
+			for range tries {
+				var turn atomic.Bool
+				replies := readsOf{before: func() {
+					if turn.Load() {
+						turns++
+					}
+				}}
+				conn := newPatientConn(replies, newTraffic(func() int { return c.inFlight }))
+				conn.reader.lost = c.lost
+				b := make([]byte, c.buffer)
+				_, _ = conn.Read(b)
+				done := make(chan struct{})
+				go func() {
+					turn.Store(true)
+					close(done)
+				}()
+				_, _ = conn.Read(b)
+				<-done
+			}
+			if got := turns > tries/2; got != c.want {
+				t.Errorf("the other goroutine came first in %d of %d tries", turns, tries)
+			}
+		})
+	}
+}
+
+// A readsOf is a connection that calls a function in each Read, and reads one byte.
+type readsOf struct {
+	repliesOnly
+	before func()
+}
+
+func (r readsOf) Read([]byte) (int, error) {
+	r.before()
+	return 1, nil
 }
 
 // A repliesOnly is a connection that takes what is written, and from which can be read what

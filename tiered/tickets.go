@@ -118,12 +118,14 @@ func (t *tickets[K, V]) openFirst(at place, s *session) *entry[K, V] {
 	return e
 }
 
-// takeOver makes e, a ticket of openFirst, one like that of open.
-func (t *tickets[K, V]) takeOver(e *entry[K, V]) {
+// takeOver makes e, a ticket of openFirst, one like that of open, and reports whether
+// it is good for anything: not if it is void.
+func (t *tickets[K, V]) takeOver(e *entry[K, V]) bool {
 	sh := t.shard(e.at.key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	e.look = false
+	return sh.entries[e.at.key] == e
 }
 
 // renew returns e, whose lease has been placed, or another ticket in its place if e
