@@ -3,6 +3,7 @@ package tiered
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 )
 
 func live(l *local[string, int], tk *tickets[string, int], s *session, key string) *entry[string, int] {
@@ -48,18 +49,41 @@ func TestLocal(t *testing.T) {
 	})
 	t.Run("holds no more than its limit, and tickets no more than it", func(t *testing.T) {
 		t.Parallel()
-		for _, limit := range []int{1, 7, 100, 1000, 10_000} {
-			l, tk := newLocal[string, int](limit, EvictTwoQueue), newTickets[string, int]()
-			for i := range 3 * limit {
-				live(l, tk, s, fmt.Sprint(i))
+		for _, policy := range []Eviction{EvictTwoQueue, EvictLRU} {
+			for _, limit := range []int{1, 7, 100, 1000, 10_000} {
+				l, tk := newLocal[string, int](limit, policy), newTickets[string, int]()
+				for i := range 3 * limit {
+					live(l, tk, s, fmt.Sprint(i))
+				}
+				var st Stats
+				l.count(&st)
+				if st.Entries > limit || tk.len() > limit {
+					t.Errorf("policy %d, limit %d: %d entries, %d tickets", policy, limit, st.Entries, tk.len())
+				}
+				if st.Entries < limit*9/10 {
+					t.Errorf("policy %d, limit %d: only %d entries", policy, limit, st.Entries)
+				}
+			}
+		}
+	})
+	t.Run("keeps nothing once it is closed", func(t *testing.T) {
+		t.Parallel()
+		l, tk := newLocal[string, int](10, EvictTwoQueue), newTickets[string, int]()
+		before := live(l, tk, s, "a")
+		l.close()
+		for name, end := range map[string]func(){"live": func() {}, "void": func() { tk.void("b") }} {
+			e := tk.open(place{key: "b"}, s)
+			tk.commit(e, endless)
+			end()
+			if got := l.add("b", e); got != e {
+				t.Errorf("%s: add = %p, want the entry it was given, %p", name, got, e)
+			}
+			if l.find("b", e.hash) != nil || l.find("a", before.hash) != nil {
+				t.Errorf("%s: an entry is there", name)
 			}
 			var st Stats
-			l.count(&st)
-			if st.Entries > limit || tk.len() > limit {
-				t.Errorf("limit %d: %d entries, %d tickets", limit, st.Entries, tk.len())
-			}
-			if st.Entries < limit*9/10 {
-				t.Errorf("limit %d: only %d entries", limit, st.Entries)
+			if l.count(&st); st.Entries != 0 || st.Evictions != 0 {
+				t.Errorf("%s: counted %+v", name, st)
 			}
 		}
 	})
@@ -91,6 +115,27 @@ func TestLocal(t *testing.T) {
 			t.Error("the newer entry is hidden")
 		}
 	})
+}
+
+// TestLocalEntries: at no time are there more entries than the option allows.
+func TestLocalEntries(t *testing.T) {
+	t.Parallel()
+	for _, policy := range []Eviction{EvictTwoQueue, EvictLRU} {
+		synctest.Test(t, func(t *testing.T) {
+			const limit = 2*entriesPerShard + 1
+			c := newCache(t, newFakeServer().redis(), new(source), Options{LocalEntries: limit, Eviction: policy})
+			for i := range 3 * limit {
+				key := fmt.Sprint(i)
+				get(t, c, key, key+"@0")
+				if i%7 == 0 {
+					get(t, c, key, key+"@0") // some are used
+				}
+				if st := c.Stats(); st.Entries > limit || c.tickets.len() > limit {
+					t.Fatalf("policy %d: %d entries and %d tickets after %d keys, want at most %d", policy, st.Entries, c.tickets.len(), i+1, limit)
+				}
+			}
+		})
+	}
 }
 
 func TestTickets(t *testing.T) {

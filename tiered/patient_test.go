@@ -113,6 +113,33 @@ func TestPatientConnFullBuffer(t *testing.T) {
 	})
 }
 
+// TestPatientConnOfTwo: of two connections of one link, replies on one do not end the hold
+// of the other.
+func TestPatientConnOfTwo(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]time.Duration{"the same": maxHold / 4, "the other": maxHold} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				traffic := newTraffic(func() int { return 2 * manyCommands })
+				writes := newPatientConn(make(repliesOnly), traffic)
+				reads := newPatientConn(readsOf{before: func() {}}, traffic)
+				if name == "the same" {
+					writes.Conn, reads = reads.Conn, writes
+				}
+				time.AfterFunc(maxHold/4, func() { _, _ = reads.Read(make([]byte, 1)) })
+				began := time.Now()
+				if _, err := writes.Write(nil); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took != want {
+					t.Errorf("the write took %v, want %v", took, want)
+				}
+			})
+		})
+	}
+}
+
 // TestPatience: where it takes long to get the processor back, nobody is waited for, for
 // a while.
 func TestPatience(t *testing.T) {
