@@ -1,6 +1,7 @@
 package leadsvc_test
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,14 +12,24 @@ import (
 
 // The switch is flipped under callers of every kind: none sees an error, and
 // who changed a lead reads that change. CacheStatus follows.
+//
+// The leads are there before: of one that is made while the switch is off, others hear
+// when it is on again (TestCreatedWhileOff).
 func TestSwitchUnderLoad(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)
 	n, other := f.node(t, leadsvc.Config{}), f.node(t, leadsvc.Config{})
 	stop := make(chan struct{})
 	var work sync.WaitGroup
+	numberOf := func(caller int) string { return fmt.Sprintf("778555%04d", caller) }
+	const callers = 4
+	for caller := range callers {
+		if _, err := n.FindOrCreateLead(t.Context(), numberOf(caller), defaultOrg); err != nil {
+			t.Fatal(err)
+		}
+	}
 	call := func(caller int) error {
-		number := fmt.Sprintf("778555%04d", caller)
+		number := numberOf(caller)
 		for i := 0; ; i++ {
 			select {
 			case <-stop:
@@ -44,7 +55,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	for caller := range 4 {
+	for caller := range callers {
 		work.Go(func() {
 			if err := call(caller); err != nil {
 				t.Error(err)
@@ -66,6 +77,35 @@ func TestSwitchUnderLoad(t *testing.T) {
 	}
 	close(stop)
 	work.Wait()
+}
+
+// Who knew that there is no such lead, from Redis, hears of one that a node made
+// while its switch was off as soon as that is on again.
+func TestCreatedWhileOff(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	n, other := f.node(t, leadsvc.Config{}), f.node(t, leadsvc.Config{})
+	const number = "7785550199"
+	find := func() error {
+		_, err := other.FindLeadByPhone(t.Context(), number, defaultOrg)
+		return err
+	}
+	if err := find(); !errors.Is(err, leadsvc.ErrNotFound) {
+		t.Fatalf("FindLeadByPhone = %v, want ErrNotFound", err)
+	}
+	if err := n.link.SetEnabled(false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := n.FindOrCreateLead(t.Context(), number, defaultOrg); err != nil {
+		t.Fatal(err)
+	}
+	if err := find(); !errors.Is(err, leadsvc.ErrNotFound) {
+		t.Errorf("FindLeadByPhone = %v: somebody has told the other node", err)
+	}
+	if err := n.link.SetEnabled(true); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, soon, func() bool { return find() == nil }, "the lead to be found")
 }
 
 // Off, CacheStatus says so, as with REDIS_ENABLED=false.
