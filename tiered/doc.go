@@ -267,7 +267,8 @@
 // loads it once per MaxStale and node.
 //
 // Redis 6.2 or newer is needed, for tracking and GETEX; the tests run against
-// 7.0, and have passed with Redis 8.0 and Valkey 8.0. The user needs scripts, publish and subscribe, the commands on strings,
-// hashes and sorted sets that the scripts name, and, after the prefix, keys and
-// channels that begin with tiered: beside those of the caches.
+// 7.0, and have passed with Redis 8.0 and Valkey 8.0. The user needs scripts,
+// publish and subscribe, the commands on strings, hashes and sorted sets that
+// the scripts name, and, after the prefix, keys and channels that begin with
+// tiered: beside those of the caches.
 package tiered

@@ -273,7 +273,7 @@ func (f *flight[K, V]) load(ctx context.Context) outcome[V] {
 	done := make(chan outcome[V], 1)
 	f.slot = false     // it is the load's now
 	c.work.Go(func() { // the flight has begun, so Close waits already
-		growStack(0)
+		growStack()
 		out := outcome[V]{source: SourceLoader, err: new(PanicError)}
 		defer func() {
 			if p := recover(); p != nil {

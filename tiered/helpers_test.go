@@ -150,6 +150,14 @@ func (t *tickets[K, V]) len() int {
 	return n
 }
 
+// latest4test returns the ticket or entry that answers for a Redis key, or nil.
+func (t *tickets[K, V]) latest4test(key string) *entry[K, V] {
+	sh := t.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.entries[key]
+}
+
 // open4test counts tickets that were neither committed nor voided.
 func (t *tickets[K, V]) open4test() int {
 	n := 0

@@ -246,7 +246,7 @@ func TestLook(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c, g, _ := lookBed(t, Options{})
 			hold, key := make(chan struct{}), c.place("new").key
-			ticket := func() *entry[string, string] { return c.tickets.shard(key).entries[key] }
+			ticket := func() *entry[string, string] { return c.tickets.latest4test(key) }
 			var looks *entry[string, string]
 			g.beforeRead = func() { looks = ticket() }
 			setRemote(c.redis, slowLease{g, hold}, forever)
@@ -281,7 +281,7 @@ func TestLook(t *testing.T) {
 			c, g, _ := lookBed(t, Options{})
 			setRemote(c.redis, thenAfterRead{g, func() { setRemote(c.redis, g, forever) }}, forever)
 			get(t, c, "new", "new@0")
-			if e := c.tickets.shard("new").entries["new"]; e == nil || e.session != c.redis.current.Load().id {
+			if e := c.tickets.latest4test("new"); e == nil || e.session != c.redis.current.Load().id {
 				t.Errorf("%+v is kept, want an entry of the new session", e)
 			}
 		})

@@ -78,7 +78,7 @@ func TestEchoAfterTakeOver(t *testing.T) {
 			intercept(r, g)
 			c := newCache(t, r, src, Options{})
 			key := c.place("k").key
-			ticket := func() *entry[string, string] { return c.tickets.shard(key).entries[key] }
+			ticket := func() *entry[string, string] { return c.tickets.latest4test(key) }
 			var looks *entry[string, string]
 			g.beforeRead = func() { looks = ticket() }
 			src.hook(nil, func(string) { pushes.release() })
