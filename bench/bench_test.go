@@ -86,7 +86,7 @@ func cacheOn[V any](
 func connected(b *testing.B, o tiered.RedisOptions) *tiered.Redis {
 	b.Helper()
 	rdb := dial(b, o)
-	servertest.Eventually(b, 10*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
+	servertest.Eventually(b, 30*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
 	return rdb
 }
 

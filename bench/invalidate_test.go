@@ -94,7 +94,7 @@ func (w invalidation) invalidate(ctx context.Context, g, n int) error {
 func (w invalidation) awaitNews(b *testing.B, before []tiered.Stats, dropped int) {
 	b.Helper()
 	for i, node := range w.nodes[1:] {
-		servertest.Eventually(b, 10*time.Second, func() bool {
+		servertest.Eventually(b, 30*time.Second, func() bool {
 			return since(node.Stats(), before[1+i]).Pushes == uint64(dropped)
 		}, "another node to drop what it held")
 	}

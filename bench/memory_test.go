@@ -130,7 +130,7 @@ func goroutinesOfNode(b *testing.B, caches int) {
 func goroutines(b *testing.B) int {
 	b.Helper()
 	n, same := 0, 0
-	servertest.Eventually(b, 10*time.Second, func() bool {
+	servertest.Eventually(b, 30*time.Second, func() bool {
 		if now := runtime.NumGoroutine(); now != n {
 			n, same = now, 0
 		}

@@ -84,7 +84,7 @@ func newService(b *testing.B, db database, o tiered.RedisOptions, cfg leadsvc.Co
 	o.URL = servertest.RedisURL(b)
 	rdb := dial(b, o)
 	if !o.Disabled {
-		servertest.Eventually(b, 10*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
+		servertest.Eventually(b, 30*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
 	}
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	cfg.LeadTTL, cfg.OrganizationTTL, cfg.ContextTTL = time.Hour, time.Hour, time.Hour

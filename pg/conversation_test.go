@@ -98,7 +98,7 @@ func TestAppendMessageWithoutItsRows(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() { done <- add(lead.ID) }()
-	servertest.Eventually(t, 10*time.Second, func() bool { return waiting(t, url, other) == 1 }, "AppendMessage to wait")
+	servertest.Eventually(t, 30*time.Second, func() bool { return waiting(t, url, other) == 1 }, "AppendMessage to wait")
 	if err := tx.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}

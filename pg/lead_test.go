@@ -175,7 +175,7 @@ func TestCreateLeadSeesWhatWasCommittedMeanwhile(t *testing.T) {
 				defer close(done)
 				lead, created, err = db.CreateLead(t.Context(), defaultOrg, "ours", "17786528784")
 			}()
-			servertest.Eventually(t, 10*time.Second, func() bool { return waiting(t, url, other) == 1 },
+			servertest.Eventually(t, 30*time.Second, func() bool { return waiting(t, url, other) == 1 },
 				"CreateLead to wait for the other transaction")
 			if err := tx.Commit(t.Context()); err != nil {
 				t.Fatal(err)
@@ -438,7 +438,7 @@ func TestLostRacesAreRunAgain(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		go func() { done <- do() }()
-		servertest.Eventually(t, 10*time.Second, func() bool { return waiting(t, url, other) == 1 }, "the statement to wait")
+		servertest.Eventually(t, 30*time.Second, func() bool { return waiting(t, url, other) == 1 }, "the statement to wait")
 		if err := tx.Commit(t.Context()); err != nil {
 			t.Fatal(err)
 		}

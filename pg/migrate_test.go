@@ -71,7 +71,7 @@ func TestMigrate(t *testing.T) {
 		defer cancel()
 		done := make(chan error, 1)
 		go func() { done <- db.Migrate(ctx) }()
-		servertest.Eventually(t, 10*time.Second, func() bool { return waiting(t, url, holder) == 1 }, "Migrate to wait for its turn")
+		servertest.Eventually(t, 30*time.Second, func() bool { return waiting(t, url, holder) == 1 }, "Migrate to wait for its turn")
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Migrate = %v, want context.Canceled", err)

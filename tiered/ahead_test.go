@@ -266,7 +266,7 @@ func TestRefreshInTheFleet(t *testing.T) {
 			if n := src.loads.Load(); n != 2 {
 				t.Errorf("%d loads, want one more than at first", n)
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool {
+			servertest.Eventually(t, 30*time.Second, func() bool {
 				held, _, err := old.redis.current.Load().remote.read(t.Context(), old.redis.refreshPlace(old.place("k")))
 				return err == nil && held == nil
 			}, "the lease of the refresh to be given up")

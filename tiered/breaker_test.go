@@ -195,7 +195,7 @@ func TestRefusingServer(t *testing.T) {
 	}
 	acl("+get")
 	n := keys
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		n++
 		get(t, c, fmt.Sprint(n), fmt.Sprint(n, "@0"))
 		return r.Status().OpenSince.IsZero()

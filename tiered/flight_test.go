@@ -285,9 +285,9 @@ func TestWaitEndsByPush(t *testing.T) {
 		}
 	}
 	wg.Go(func() { ask(a) })
-	servertest.Eventually(t, 10*time.Second, func() bool { return src.loads.Load() == 1 }, "a's load")
+	servertest.Eventually(t, 30*time.Second, func() bool { return src.loads.Load() == 1 }, "a's load")
 	wg.Go(func() { ask(b) })
-	servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Waits > 0 }, "b to wait")
+	servertest.Eventually(t, 30*time.Second, func() bool { return b.Stats().Waits > 0 }, "b to wait")
 	close(waiting)
 	wg.Wait()
 	if n := src.loads.Load(); n != 1 {

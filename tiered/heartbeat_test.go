@@ -150,7 +150,7 @@ func TestSilentConnection(t *testing.T) {
 		t.Errorf("%d loads for 100 reads of one key within MaxStale", n)
 	}
 	p.Thaw(proxy.FromServer)
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		_, err := c.Get(t.Context(), "k")
 		s := r.current.Load()
 		return err == nil && s.remote != nil && s.fresh(r.clock.now())
@@ -177,7 +177,7 @@ func TestFlightInSilence(t *testing.T) {
 	r.current.Load().renew(0) // the heartbeat stays away
 	get(t, c, "other", "other@1")
 	silent := time.Now()
-	servertest.Eventually(t, 10*time.Second, func() bool { return time.Since(silent) > r.opts.MaxStale }, "MaxStale to pass")
+	servertest.Eventually(t, 30*time.Second, func() bool { return time.Since(silent) > r.opts.MaxStale }, "MaxStale to pass")
 	answer := make(chan string, 1)
 	go func() {
 		v, _ := c.Get(context.Background(), "k")
@@ -185,7 +185,7 @@ func TestFlightInSilence(t *testing.T) {
 	}()
 	// It waits for the fill of the lease that the first flight has, in a flight
 	// of its own.
-	servertest.Eventually(t, 5*time.Second, func() bool { return c.Stats().Flights == 3 }, "a flight of its own")
+	servertest.Eventually(t, 30*time.Second, func() bool { return c.Stats().Flights == 3 }, "a flight of its own")
 	close(proceed)
 	if v := <-first; v != "k@0" {
 		t.Errorf("the first caller = %q, want k@0", v)
@@ -214,7 +214,7 @@ func TestLostPurge(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
+			servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
 			if f.rb.current.Load().remote != before.remote {
 				t.Error("the connection was given up")
 			}
@@ -251,7 +251,7 @@ func TestPurgesKeepTheSession(t *testing.T) {
 	}
 	work.Wait()
 	la, lb := f.ra.current.Load().freshUntil.Load(), f.rb.current.Load().freshUntil.Load()
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		return f.ra.current.Load().freshUntil.Load() > la && f.rb.current.Load().freshUntil.Load() > lb
 	}, "ticks after that")
 	if f.ra.current.Load() != sa || f.rb.current.Load() != sb {
@@ -265,7 +265,7 @@ func TestLostState(t *testing.T) {
 	f := newFleet(t, time.Second)
 	life := f.ra.current.Load().life
 	f.cli(t, "DEL", f.ra.stateKey())
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		life, err := f.server.CLI("HGET", f.ra.stateKey(), "life")
 		return err == nil && strings.Contains(life, ":")
 	}, "the life to be written again")
@@ -286,14 +286,14 @@ func TestReadOnlyServer(t *testing.T) {
 	f.change(t) // kept, by now
 	get(t, f.a, "k", "k@1")
 	sees(t, f.b, "k", "k@1")
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		st := f.rb.Status()
 		return !st.Connected && st.Err != nil && strings.Contains(st.Err.Error(), "READONLY")
 	}, "the node to give it up, and to say why")
 	f.cli(t, "REPLICAOF", "NO", "ONE")
 	connected(t, f.ra)
 	connected(t, f.rb)
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
 }
 
 // A server that was replaced by another and put back, without a restart, may
@@ -312,7 +312,7 @@ func TestFailback(t *testing.T) {
 		t.Helper()
 		before := traveller.current.Load().remote
 		w.lead(addr)
-		servertest.Eventually(t, 10*time.Second, func() bool {
+		servertest.Eventually(t, 30*time.Second, func() bool {
 			s := traveller.current.Load()
 			return s.remote != nil && s.remote != before
 		}, "the node to be connected again")
@@ -325,7 +325,7 @@ func TestFailback(t *testing.T) {
 	move(server.Addr())
 	get(t, a, "k", "k@1")
 	sees(t, b, "k", "k@1")
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		got := resident.current.Load().life
 		return got != first && got == traveller.current.Load().life
 	}, "a new life that all share")

@@ -42,7 +42,7 @@ func dial(t testing.TB, o RedisOptions) *Redis {
 
 func connected(t testing.TB, r *Redis) {
 	t.Helper()
-	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Connected }, "connection to Redis")
+	servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Connected }, "connection to Redis")
 }
 
 // source is a loader over a versioned truth: key k has the value "k@version".
@@ -193,7 +193,7 @@ func get(t testing.TB, c *Cache[string, string], key, want string) {
 // of the change, or the end of a TTL, makes it ask again.
 func sees(t testing.TB, c *Cache[string, string], key, want string) {
 	t.Helper()
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		got, err := c.Get(t.Context(), key)
 		return err == nil && got == want
 	}, "new value on the other node")

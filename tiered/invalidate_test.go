@@ -126,7 +126,7 @@ func TestPushBeforeFill(t *testing.T) {
 			if err := a.Invalidate(context.Background(), "k"); err != nil {
 				t.Error(err)
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Pushes > 0 }, "push at b")
+			servertest.Eventually(t, 30*time.Second, func() bool { return b.Stats().Pushes > 0 }, "push at b")
 		})
 	}})
 	get(t, b, "k", "k@0") // asked before the change
@@ -150,7 +150,7 @@ func TestPushAfterOwnFill(t *testing.T) {
 			if err := a.Invalidate(context.Background(), "k"); err != nil {
 				t.Error(err)
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Pushes > 0 }, "push at b")
+			servertest.Eventually(t, 30*time.Second, func() bool { return b.Stats().Pushes > 0 }, "push at b")
 		})
 	}})
 	get(t, b, "k", "k@0")
@@ -242,7 +242,7 @@ func testChangeDuringLoad(t *testing.T, keys Keyspace[string], o Options) {
 	src.change()
 	newStranger(t, prefix).del()
 	changed := time.Now()
-	servertest.Eventually(t, 10*time.Second, func() bool { return time.Since(changed) > maxStale }, "MaxStale to pass")
+	servertest.Eventually(t, 30*time.Second, func() bool { return time.Since(changed) > maxStale }, "MaxStale to pass")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if v, err := c.Get(ctx, "k"); v != "k@1" || err != nil {
@@ -274,9 +274,9 @@ func TestOneLoadAcrossSpans(t *testing.T) {
 	<-loading
 	for n := range uint64(3) {
 		began := time.Now()
-		servertest.Eventually(t, 10*time.Second, func() bool { return time.Since(began) > maxStale }, "MaxStale to pass")
+		servertest.Eventually(t, 30*time.Second, func() bool { return time.Since(began) > maxStale }, "MaxStale to pass")
 		ask()
-		servertest.Eventually(t, 10*time.Second, func() bool { return c.Stats().Waits > n }, "another flight that waits")
+		servertest.Eventually(t, 30*time.Second, func() bool { return c.Stats().Waits > n }, "another flight that waits")
 	}
 	close(goOn)
 	asking.Wait()
@@ -347,7 +347,7 @@ func TestLateFill(t *testing.T) {
 			if err := by.Invalidate(t.Context(), "k"); err != nil {
 				t.Fatal(err)
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool {
+			servertest.Eventually(t, 30*time.Second, func() bool {
 				return by == b || b.Stats().Pushes > 0
 			}, "news at b")
 
@@ -357,7 +357,7 @@ func TestLateFill(t *testing.T) {
 			if v := <-early; v != "k@0" {
 				t.Fatalf("the early caller got %q, want its own load's k@0", v)
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool { return b.Stats().Refused == 1 }, "refusal of the late fill")
+			servertest.Eventually(t, 30*time.Second, func() bool { return b.Stats().Refused == 1 }, "refusal of the late fill")
 			get(t, b, "k", "k@1")
 			get(t, a, "k", "k@1")
 		})

@@ -66,7 +66,7 @@ func TestLateLine(t *testing.T) {
 		t.Errorf("Invalidate waited for a late line: %+v", f)
 	}
 	s.Thaw(proxy.Both)
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		st := s.redis.Status()
 		return st.Connected && !st.Late && st.Pending == 0
 	}, "the line to answer, and the journal to be delivered")
@@ -139,10 +139,10 @@ func TestSilenceIsNoticed(t *testing.T) {
 	t.Parallel()
 	s := newStrait(t, RedisOptions{MaxStale: time.Second})
 	s.Freeze(proxy.FromServer)
-	servertest.Eventually(t, 10*time.Second, func() bool { return s.redis.Status().Late }, "the line to be late")
-	servertest.Eventually(t, 10*time.Second, func() bool { return s.redis.Status().Lease == 0 }, "the lease to end")
+	servertest.Eventually(t, 30*time.Second, func() bool { return s.redis.Status().Late }, "the line to be late")
+	servertest.Eventually(t, 30*time.Second, func() bool { return s.redis.Status().Lease == 0 }, "the lease to end")
 	s.Thaw(proxy.FromServer)
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		st := s.redis.Status()
 		return st.Connected && !st.Late && st.Lease > 0
 	}, "the line to be used again")
@@ -161,7 +161,7 @@ func TestSlowServer(t *testing.T) {
 	s.Delay(proxy.FromServer, 400*time.Millisecond)
 	get(t, s.cache, "first", "first@0")
 	l := s.link()
-	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 }, "the line to answer a PING")
+	servertest.Eventually(t, 30*time.Second, func() bool { return l.abandoned.Load() == 0 }, "the line to answer a PING")
 	if err := s.cache.Invalidate(t.Context(), "k"); !errors.Is(err, ErrPending) {
 		t.Errorf("Invalidate = %v, want ErrPending", err)
 	}
@@ -169,12 +169,12 @@ func TestSlowServer(t *testing.T) {
 	if st := s.redis.Status(); !st.Late || st.Failures.Timeouts != 1 {
 		t.Errorf("want one to have waited, and the line late: %+v", st)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return s.redis.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return s.redis.Status().Pending == 0 }, "delivery")
 	if _, n := rec.count("k"); n == 0 {
 		t.Error("the other node was not told")
 	}
 	s.Delay(proxy.FromServer, 0)
-	servertest.Eventually(t, 10*time.Second, func() bool { return !s.redis.Status().Late }, "the line to be used again")
+	servertest.Eventually(t, 30*time.Second, func() bool { return !s.redis.Status().Late }, "the line to be used again")
 }
 
 // TestInvalidateManyWaitsOnce: however many batches it takes, one timeout is
@@ -206,7 +206,7 @@ func TestLeaseGivenBack(t *testing.T) {
 	if st := s.cache.Stats(); st.RedisErrors != 0 {
 		t.Errorf("the flight waited for a late line: %+v", st)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		out, err := s.server.CLI("EXISTS", "k")
 		return err == nil && strings.TrimSpace(out) == "0"
 	}, "the lease to be given back")

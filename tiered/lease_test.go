@@ -64,7 +64,7 @@ func TestSlowTick(t *testing.T) {
 	p.Delay(proxy.FromServer, delay)
 	sent := r.clock.now() + int64(maxStale/beatsPerLease) // when no earlier tick is under way
 	s := r.current.Load()
-	servertest.Eventually(t, 10*time.Second, func() bool { return s.freshUntil.Load() > sent+int64(maxStale) }, "slow ticks")
+	servertest.Eventually(t, 30*time.Second, func() bool { return s.freshUntil.Load() > sent+int64(maxStale) }, "slow ticks")
 	for range 1000 {
 		until := s.freshUntil.Load()
 		if left := time.Duration(until - r.clock.now()); left > maxStale-delay {
@@ -175,7 +175,7 @@ func TestResync(t *testing.T) {
 	follow(two, one, one.Addr())
 	cli(two, "REPLICAOF", "NO", "ONE") // from here on it lags
 	src.change()
-	servertest.Eventually(t, 10*time.Second, func() bool { return c.Invalidate(t.Context(), "k") == nil }, "an acknowledged invalidation")
+	servertest.Eventually(t, 30*time.Second, func() bool { return c.Invalidate(t.Context(), "k") == nil }, "an acknowledged invalidation")
 	before := r.current.Load().life
 	follow(one, two, two.Addr())
 	cli(one, "REPLICAOF", "NO", "ONE")
@@ -203,7 +203,7 @@ func TestTwoDatabases(t *testing.T) {
 			t.Fatal(err)
 		}
 		until := idle.freshUntil.Load()
-		servertest.Eventually(t, 10*time.Second, func() bool { return i%10 > 0 || idle.freshUntil.Load() > until }, "a tick")
+		servertest.Eventually(t, 30*time.Second, func() bool { return i%10 > 0 || idle.freshUntil.Load() > until }, "a tick")
 	}
 	if links[1].current.Load() != idle {
 		t.Error("purges of another database ended the session")
@@ -220,13 +220,13 @@ func TestInfoRefused(t *testing.T) {
 	limited := RedisOptions{URL: strings.Replace(srv.URL(), "redis://", "redis://limited:pw@", 1)}
 	for _, order := range [][]RedisOptions{{{URL: srv.URL()}, limited}, {limited, {URL: srv.URL()}}} {
 		first, second := dial(t, order[0]), dial(t, order[1])
-		servertest.Eventually(t, 10*time.Second, func() bool {
+		servertest.Eventually(t, 30*time.Second, func() bool {
 			a, b := first.current.Load(), second.current.Load()
 			return a.remote != nil && b.remote != nil && a.life == b.life
 		}, "one life for both")
 		a, b := first.current.Load(), second.current.Load()
 		until := b.freshUntil.Load()
-		servertest.Eventually(t, 10*time.Second, func() bool { return b.freshUntil.Load() > until+int64(time.Second) }, "ticks")
+		servertest.Eventually(t, 30*time.Second, func() bool { return b.freshUntil.Load() > until+int64(time.Second) }, "ticks")
 		if first.current.Load() != a || second.current.Load() != b {
 			t.Error("the nodes do not agree on a life")
 		}
@@ -248,10 +248,10 @@ func TestFlushAllOnce(t *testing.T) {
 	}
 	before := f.rb.Status().Sessions
 	f.cli(t, "FLUSHALL")
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.rb.Status().Sessions > before }, "a new session")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.Status().Sessions > before }, "a new session")
 	s := f.rb.current.Load()
 	until := s.freshUntil.Load()
-	servertest.Eventually(t, 10*time.Second, func() bool { return s.freshUntil.Load() > until+int64(time.Second)/2 }, "ticks")
+	servertest.Eventually(t, 30*time.Second, func() bool { return s.freshUntil.Load() > until+int64(time.Second)/2 }, "ticks")
 	if f.rb.current.Load() != s {
 		t.Error("a second session began")
 	}

@@ -46,7 +46,7 @@ func testLimit(t *testing.T, s *strait, ctx context.Context) {
 			t.Errorf("round %d: %+v, want one more wait that was too long, and a late line", round, st)
 		}
 		s.Thaw(proxy.Both)
-		servertest.Eventually(t, 10*time.Second, func() bool {
+		servertest.Eventually(t, 30*time.Second, func() bool {
 			st := s.redis.Status()
 			return st.Connected && !st.Late
 		}, "the line to answer again")

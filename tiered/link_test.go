@@ -54,7 +54,7 @@ func TestAbandonedCommands(t *testing.T) {
 		_, _, _ = l.read(ctx, place{key: r.opts.Prefix + "k"})
 		cancel()
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 && len(l.slots) == 0 }, "free slots")
+	servertest.Eventually(t, 30*time.Second, func() bool { return l.abandoned.Load() == 0 && len(l.slots) == 0 }, "free slots")
 	if _, _, err := l.read(t.Context(), place{key: r.opts.Prefix + "k"}); err != nil {
 		t.Error(err)
 	}
@@ -76,7 +76,7 @@ func TestAnyAnswerIsASignOfLife(t *testing.T) {
 	l.abandoned.Add(1) // a command whose caller has left
 	l.slots <- struct{}{}
 	l.stalled <- struct{}{}
-	servertest.Eventually(t, 10*time.Second, func() bool { return l.abandoned.Load() == 0 }, "revival")
+	servertest.Eventually(t, 30*time.Second, func() bool { return l.abandoned.Load() == 0 }, "revival")
 	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
 	if r.current.Load() != before {
 		t.Error("the connection was given up")
@@ -96,7 +96,7 @@ func TestScriptsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
+	servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
 	if err := r.Status().Err; !strings.Contains(err.Error(), "NOPERM") {
 		t.Errorf("Status.Err = %v, want NOPERM", err)
 	}
@@ -128,7 +128,7 @@ func TestRepliesStayDiscreet(t *testing.T) {
 	if dialErr != nil {
 		t.Fatal(dialErr)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return r2.Status().Err != nil }, "the error in Status")
+	servertest.Eventually(t, 30*time.Second, func() bool { return r2.Status().Err != nil }, "the error in Status")
 	r2.Close()
 	text := fmt.Sprint(err, r.Status().Err, r2.Status().Err, log.String())
 	if strings.Contains(text, number) || strings.Contains(text, secret) {
@@ -227,7 +227,7 @@ func TestCommandConnectionKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		before := c.Stats()
 		n++
 		get(t, c, fmt.Sprint(n), fmt.Sprint(n, "@0"))

@@ -21,7 +21,7 @@ func lose(t *testing.T, r *Redis) {
 	t.Helper()
 	before := r.current.Load()
 	before.remote.(*link).line.hangUp()
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		s := r.current.Load()
 		return s.remote != nil && s.remote != before.remote
 	}, "a new connection")
@@ -96,7 +96,7 @@ func TestJournalUnderFire(t *testing.T) {
 	if err := f.a.Invalidate(gone(t), "k"); !errors.Is(err, ErrPending) {
 		t.Fatalf("Invalidate = %v, want ErrPending", err)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		if err := f.a.Invalidate(gone(t), "other"); !errors.Is(err, ErrPending) {
 			t.Errorf("Invalidate = %v, want ErrPending", err)
 		}
@@ -111,11 +111,11 @@ func TestOutageKeepsWhatItLoaded(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, time.Hour)
 	f.server.Kill()
-	servertest.Eventually(t, 10*time.Second, func() bool { return !f.ra.Status().Connected }, "loss")
+	servertest.Eventually(t, 30*time.Second, func() bool { return !f.ra.Status().Connected }, "loss")
 	get(t, f.a, "k", "k@0")
 	last := f.ra.Status().Err
 	for range 3 {
-		servertest.Eventually(t, 10*time.Second, func() bool { return !errors.Is(f.ra.Status().Err, last) }, "another attempt")
+		servertest.Eventually(t, 30*time.Second, func() bool { return !errors.Is(f.ra.Status().Err, last) }, "another attempt")
 		last = f.ra.Status().Err
 	}
 	get(t, f.a, "k", "k@0")
@@ -235,7 +235,7 @@ func TestRefusedKeyTellsNobody(t *testing.T) {
 			t.Errorf("settle = %v, want a refusal", err)
 		}
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { _, n := rec.count("ok"); return n == 1 }, "the purge of ok")
+	servertest.Eventually(t, 30*time.Second, func() bool { _, n := rec.count("ok"); return n == 1 }, "the purge of ok")
 	if _, n := rec.count("forbidden"); n != 0 {
 		t.Errorf("%d purges of a key that was not deleted", n)
 	}
@@ -261,7 +261,7 @@ func TestKeyThatRedisRefuses(t *testing.T) {
 	sees(t, b, "ok", "ok@1")
 	lose(t, ra)
 	get(t, a, "ok", "ok@1")
-	servertest.Eventually(t, 10*time.Second, func() bool { return ra.Status().Pending == 1 }, "only the refused key to be left")
+	servertest.Eventually(t, 30*time.Second, func() bool { return ra.Status().Pending == 1 }, "only the refused key to be left")
 }
 
 // TestServerWithoutGetex: no fill would succeed there, so it is not used, and the
@@ -277,7 +277,7 @@ func TestServerWithoutGetex(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		st := r.Status()
 		return !st.Connected && st.Err != nil && strings.Contains(st.Err.Error(), "NOPERM")
 	}, "the status to say that something is not allowed")
@@ -320,7 +320,7 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 	// again asks a second time, past the local tier.
 	again := func(t *testing.T, c *Cache[string, string]) {
 		t.Helper()
-		servertest.Eventually(t, 10*time.Second, func() bool {
+		servertest.Eventually(t, 30*time.Second, func() bool {
 			return c.local.get("k", c.redis.current.Load(), c.redis.clock.now()) == nil
 		}, "the local entry to expire")
 		get(t, c, "k", "k@0")
@@ -411,13 +411,13 @@ func TestNothingServedWhileClosing(t *testing.T) {
 	hold := make(chan struct{})
 	src.hook(func(context.Context, string) error { <-hold; return nil }, nil)
 	go c.Get(context.Background(), "slow") //nolint:errcheck // its answer does not matter
-	servertest.Eventually(t, 10*time.Second, func() bool { return src.loads.Load() == 2 }, "the slow load")
+	servertest.Eventually(t, 30*time.Second, func() bool { return src.loads.Load() == 2 }, "the slow load")
 	closing := make(chan struct{})
 	go func() {
 		defer close(closing)
 		c.Close()
 	}()
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		_, err := c.Get(t.Context(), "k")
 		return errors.Is(err, ErrClosed)
 	}, "ErrClosed")
@@ -442,7 +442,7 @@ func TestCloseLoadsNothing(t *testing.T) {
 		_, err := c.Get(context.Background(), "k")
 		answer <- err
 	}()
-	servertest.Eventually(t, 10*time.Second, func() bool { return c.Stats().Waits == 1 }, "the wait")
+	servertest.Eventually(t, 30*time.Second, func() bool { return c.Stats().Waits == 1 }, "the wait")
 	c.Close()
 	if err := <-answer; !errors.Is(err, ErrClosed) || src.loads.Load() != 0 {
 		t.Errorf("Get = %v after %d loads, want ErrClosed and none", err, src.loads.Load())

@@ -282,7 +282,7 @@ func testPlainJSON(t *testing.T, keys Keyspace[string]) {
 		b := setup(t)
 		for _, v := range []string{"null", "null ", "{", "", "\xc7\x01", `{"a":1}`} {
 			b.they.set(v, time.Minute)
-			servertest.Eventually(t, 10*time.Second, func() bool {
+			servertest.Eventually(t, 30*time.Second, func() bool {
 				got, err := b.c.Get(t.Context(), "k")
 				return err == nil && got == "k@0" && strings.TrimSuffix(b.they.get(), "\t") == `"k@0"`
 			}, "replacement")

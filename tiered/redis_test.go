@@ -113,7 +113,7 @@ func TestRedisDownAtStart(t *testing.T) {
 	src := new(source)
 	c := newCache(t, r, src, Options{})
 	get(t, c, "k", "k@0")
-	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
+	servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
 
 	if err := srv.Restart(t.Context()); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestRedisRestarts(t *testing.T) {
 	get(t, f.a, "k", "k@0")
 	get(t, f.b, "k", "k@0")
 	f.server.Kill()
-	servertest.Eventually(t, 10*time.Second, func() bool { return !f.ra.Status().Connected && !f.rb.Status().Connected }, "loss")
+	servertest.Eventually(t, 30*time.Second, func() bool { return !f.ra.Status().Connected && !f.rb.Status().Connected }, "loss")
 	f.change(t)
 	get(t, f.a, "k", "k@1") // the writing node at once
 	sees(t, f.b, "k", "k@1")
@@ -162,7 +162,7 @@ func TestConnectionKilled(t *testing.T) {
 	before := f.rb.current.Load()
 	f.src.change() // nobody says so: the news was lost with the connection
 	f.cli(t, "CLIENT", "KILL", "TYPE", "pubsub")
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
 	connected(t, f.rb)
 	// The new connection is tracked like the first.
 	f.cli(t, "DEL", "k")
@@ -257,7 +257,7 @@ func TestUnreadablePurge(t *testing.T) {
 	get(t, f.b, "k", "k@0")
 	before := f.rb.current.Load()
 	f.cli(t, "PUBLISH", purgeChannel+"0", "hello")
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
 }
 
 // TestJournal freezes Redis under an invalidation.
@@ -276,7 +276,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("%d invalidations pending, want 1", n)
 	}
 	f.server.Resume()
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
 	sees(t, f.b, "k", "k@1")
 	get(t, f.a, "k", "k@1")
 }
@@ -298,7 +298,7 @@ func TestJournalBeforeTrust(t *testing.T) {
 	}
 	setRemote(r, rem, forever) // back, and supervise has not replayed yet
 	get(t, c, "k", "k@1")
-	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Pending == 0 }, "delivery")
 	if held, _, err := rem.read(t.Context(), place{key: r.opts.Prefix + "k"}); held != nil || err != nil {
 		t.Errorf("Redis holds %q, %v after delivery", held, err)
 	}
@@ -313,7 +313,7 @@ func TestJournalOutlivesItsConnection(t *testing.T) {
 	f.src.change()
 	f.ra.journal.add([]string{"k"}) // its connection was lost before it could send
 	f.cli(t, "CLIENT", "KILL", "TYPE", "pubsub")
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
 	sees(t, f.b, "k", "k@1")
 }
 
@@ -346,7 +346,7 @@ func TestWrongPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
+	servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Err != nil }, "the error in Status")
 	get(t, newCache(t, r, new(source), Options{}), "k", "k@0")
 	r.Close()
 	if text := log.String() + r.Status().Err.Error(); strings.Contains(text, "s3cret") || !strings.Contains(text, "WRONGPASS") {

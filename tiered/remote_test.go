@@ -194,7 +194,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		_, err := b.lease(ctx, place{key: k}, nil, []byte("short"), 500*time.Millisecond)
 		must(t, err)
 		read(t, a, k, "short")
-		servertest.Eventually(t, 5*time.Second, func() bool {
+		servertest.Eventually(t, 30*time.Second, func() bool {
 			_, _, err := b.read(ctx, place{key: k}) // Redis expires lazily
 			pushes, _ := toA.count(k)
 			return err == nil && pushes == 1
@@ -254,7 +254,7 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 		set(t, b, k1, "x")
 		must(t, a.invalidate(ctx, []string{k1, k2}))
 		read(t, b, k1, "")
-		servertest.Eventually(t, 5*time.Second, func() bool {
+		servertest.Eventually(t, 30*time.Second, func() bool {
 			_, here := toB.count(k1)
 			_, notHere := toB.count(k2)
 			return here == 1 && notHere == 1

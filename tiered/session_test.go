@@ -189,7 +189,7 @@ func TestNoBurst(t *testing.T) {
 			t.Helper()
 			before := f.ra.current.Load()
 			f.cli(t, "FLUSHALL")
-			servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.current.Load() != before }, "a new session")
+			servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.current.Load() != before }, "a new session")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

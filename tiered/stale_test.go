@@ -308,7 +308,7 @@ func TestStaleWithoutTracking(t *testing.T) {
 	if err := l.client.Do(t.Context(), l.client.B().Del().Key(prefix+"k").Build()).Error(); err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		v, err := c.Get(t.Context(), "k")
 		return v == "" && errors.Is(err, errSource)
 	}, "the value to end")
@@ -513,7 +513,7 @@ func TestStaleAfterExpiryPush(t *testing.T) {
 			src.change()
 			src.hook(func(context.Context, string) error { return errSource }, nil)
 			filled, _ := told.count(prefix + "k")
-			servertest.Eventually(t, 10*time.Second, func() bool {
+			servertest.Eventually(t, 30*time.Second, func() bool {
 				pushes, _ := told.count(prefix + "k")
 				return pushes > filled
 			}, "push of the expiry")
@@ -524,7 +524,7 @@ func TestStaleAfterExpiryPush(t *testing.T) {
 			if err := other.Invalidate(t.Context(), c.Target("k")); err != nil {
 				t.Fatal(err)
 			}
-			servertest.Eventually(t, 10*time.Second, func() bool {
+			servertest.Eventually(t, 30*time.Second, func() bool {
 				v, err := c.Get(t.Context(), "k")
 				return v == "" && errors.Is(err, errSource)
 			}, "the invalidation to end the stale value")

@@ -156,18 +156,18 @@ func TestSwitchStorm(t *testing.T) {
 		if on && i%4 == 1 { // half of the times it comes to be used
 			connected(t, links[0])
 			hits := caches[0].Stats().LocalHits
-			servertest.Eventually(t, 10*time.Second, func() bool { return caches[0].Stats().LocalHits > hits+100 }, "local hits")
+			servertest.Eventually(t, 30*time.Second, func() bool { return caches[0].Stats().LocalHits > hits+100 }, "local hits")
 		} else {
 			gets := caches[0].Stats().Gets
-			servertest.Eventually(t, 10*time.Second, func() bool { return caches[0].Stats().Gets > gets+20 }, "calls")
+			servertest.Eventually(t, 30*time.Second, func() bool { return caches[0].Stats().Gets > gets+20 }, "calls")
 		}
 	}
 	stop()
 	for node, r := range links {
-		servertest.Eventually(t, 10*time.Second, func() bool { return r.Status().Pending == 0 }, fmt.Sprint("delivery by node ", node))
+		servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Pending == 0 }, fmt.Sprint("delivery by node ", node))
 		caches[node].Close()
 		r.Close()
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return runtime.NumGoroutine() <= goroutines }, "goroutines to end")
+	servertest.Eventually(t, 30*time.Second, func() bool { return runtime.NumGoroutine() <= goroutines }, "goroutines to end")
 	t.Logf("%d reads, %d changes; local hits of the node that was flipped: %d", reads.Load(), changes.Load(), caches[0].Stats().LocalHits)
 }

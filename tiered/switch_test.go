@@ -91,7 +91,7 @@ func TestSwitchOff(t *testing.T) {
 	get(t, f.a, "k", "k@1")
 	flip(t, f.ra, true)
 	get(t, f.a, "k", "k@1")
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
 	get(t, f.a, "k", "k@1")
 	if st := f.ra.Status(); st.Err != nil {
 		t.Errorf("Status.Err = %v: switching is no failure", st.Err)
@@ -126,7 +126,7 @@ func TestSwitchOffShares(t *testing.T) {
 	for range 7 {
 		work.Go(call)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.a.Stats().Gets == 8 }, "the calls")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.a.Stats().Gets == 8 }, "the calls")
 	close(proceed)
 	work.Wait()
 	if n := f.src.loads.Load(); n > 2 { // a call may be counted, and not yet wait, when the load ends
@@ -157,7 +157,7 @@ func TestSwitchLeavesThePast(t *testing.T) {
 			flip(t, ra, true)
 			get(t, a, "k", "k@1")
 			sees(t, b, "k", "k@1")
-			servertest.Eventually(t, 10*time.Second, func() bool {
+			servertest.Eventually(t, 30*time.Second, func() bool {
 				got := rb.current.Load().life
 				return got != life && got == ra.current.Load().life
 			}, "a new life that all share")
@@ -167,7 +167,7 @@ func TestSwitchLeavesThePast(t *testing.T) {
 		t.Parallel()
 		f := newFleet(t, time.Hour)
 		f.server.Kill()
-		servertest.Eventually(t, 10*time.Second, func() bool { return !f.ra.Status().Connected }, "loss")
+		servertest.Eventually(t, 30*time.Second, func() bool { return !f.ra.Status().Connected }, "loss")
 		get(t, f.a, "k", "k@0")
 		get(t, f.a, "other", "other@0")
 		f.src.change()
@@ -189,7 +189,7 @@ func TestSwitchLeavesThePast(t *testing.T) {
 func TestSwitchedTogether(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, time.Second)
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.current.Load().life == f.rb.current.Load().life }, "one life")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.current.Load().life == f.rb.current.Load().life }, "one life")
 	flip(t, f.ra, false)
 	flip(t, f.rb, false)
 	flip(t, f.ra, true)
@@ -262,7 +262,7 @@ func TestSwitchOffEndsWaits(t *testing.T) {
 			_, err := c.Get(context.Background(), "k")
 			answer <- err
 		}()
-		servertest.Eventually(t, 10*time.Second, waits, "the call to wait")
+		servertest.Eventually(t, 30*time.Second, waits, "the call to wait")
 		flip(t, r, false)
 		select {
 		case err := <-answer:
@@ -423,7 +423,7 @@ func TestSwitchConcurrently(t *testing.T) {
 	}
 	work.Wait()
 	flip(t, f.ra, true)
-	servertest.Eventually(t, 10*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.Status().Pending == 0 }, "delivery")
 	work.Go(func() {
 		for j := range 100 {
 			if err := f.ra.SetEnabled(j%2 == 0); err != nil && !errors.Is(err, ErrClosed) {

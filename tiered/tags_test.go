@@ -83,7 +83,7 @@ func testTags(t *testing.T, a, b remote, toA *recorder, prefix string) {
 				t.Errorf("no push for %q", key)
 			}
 		}
-		servertest.Eventually(t, 5*time.Second, func() bool { _, n := toA.count(tag); return n == 1 }, "purge of the tag")
+		servertest.Eventually(t, 30*time.Second, func() bool { _, n := toA.count(tag); return n == 1 }, "purge of the tag")
 	})
 	t.Run("rule 6: what a lost list did not carry over is nothing", func(t *testing.T) {
 		set(t, a, at("6c"), "lease", true)
@@ -238,7 +238,7 @@ func TestLateFillOfTag(t *testing.T) {
 				t.Fatal(err)
 			}
 			if writer == rb { // until the purge has arrived, a may join its own flight
-				servertest.Eventually(t, 5*time.Second, func() bool { return a.Stats().Pushes > 0 }, "the purge")
+				servertest.Eventually(t, 30*time.Second, func() bool { return a.Stats().Pushes > 0 }, "the purge")
 			}
 			get(t, b, "a:1", "a:1@1")
 			get(t, a, "a:1", "a:1@1")
@@ -267,7 +267,7 @@ func TestPendingTag(t *testing.T) {
 	}
 	get(t, a, "a:1", "a:1@1")
 	sees(t, b, "a:1", "a:1@1")
-	servertest.Eventually(t, 5*time.Second, func() bool { return ra.Status().Pending == 0 }, "delivery")
+	servertest.Eventually(t, 30*time.Second, func() bool { return ra.Status().Pending == 0 }, "delivery")
 }
 
 // A caller who comes after the invalidation of a tag does not get what a flight
@@ -323,7 +323,7 @@ func TestFlightWithoutTicket(t *testing.T) {
 		t.Fatal(err)
 	}
 	third := ask()
-	servertest.Eventually(t, 5*time.Second, func() bool { return c.Stats().Gets == 3 }, "the third caller")
+	servertest.Eventually(t, 30*time.Second, func() bool { return c.Stats().Gets == 3 }, "the third caller")
 	close(proceed)
 	if v := <-second; v != "a:1@0" {
 		t.Errorf("the caller from before = %q, want a:1@0", v)
@@ -394,7 +394,7 @@ func TestListOfTag(t *testing.T) {
 	if d := lives(); d < 50*time.Minute || d > time.Hour {
 		t.Errorf("after the fill the list lives for %v, want an hour", d)
 	}
-	servertest.Eventually(t, 5*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		set("another", time.Minute)
 		keys, err := l.client.Do(t.Context(), l.client.B().Zrange().Key(tag).Min("0").Max("-1").Build()).AsStrSlice()
 		_, _ = l.drop(t.Context(), at("another"), []byte("lease"))
@@ -505,7 +505,7 @@ func TestListLostDuringLoad(t *testing.T) {
 			<-loaded
 			src.hook(nil, nil)
 			go func() { v, _ := b.Get(context.Background(), "a:1"); second <- v }()
-			servertest.Eventually(t, 5*time.Second, func() bool { return b.Stats().Waits > 0 }, "the other node to wait")
+			servertest.Eventually(t, 30*time.Second, func() bool { return b.Stats().Waits > 0 }, "the other node to wait")
 			forgetTag(t, ra.current.Load().remote, ra.tagKey("a"))
 			close(proceed)
 			<-first

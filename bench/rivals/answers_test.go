@@ -64,7 +64,7 @@ func wantLead(t *testing.T, c cache, key string) {
 // wantKept waits until key is answered without a load.
 func wantKept(t *testing.T, c cache, src *source, key string) {
 	t.Helper()
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		before := src.loads.Load()
 		wantLead(t, c, key)
 		return src.loads.Load() == before
@@ -137,7 +137,7 @@ func (r rival) testRedis(t *testing.T) {
 	c := r.start(t, setup{prefix: prefix, entries: 1, load: src.load})
 	wantKept(t, c, &src, keyOf(1))
 
-	servertest.Eventually(t, 10*time.Second, func() bool {
+	servertest.Eventually(t, 30*time.Second, func() bool {
 		var none source
 		other := r.open(t, setup{url: url, prefix: prefix, entries: 1, ttl: ttl, load: none.load})
 		defer other.close()

@@ -45,7 +45,7 @@ func dialOurs(t testing.TB, s setup, o tiered.Options) cache {
 	if err != nil {
 		t.Fatal(err)
 	}
-	servertest.Eventually(t, 10*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
+	servertest.Eventually(t, 30*time.Second, func() bool { return rdb.Status().Connected }, "connection to Redis")
 	keys := tiered.Keyspace[string]{Name: "lead", Key: func(k string) string { return k }}
 	c, err := tiered.New(rdb, keys, tiered.LoaderFunc[string, pg.Lead](s.load), o)
 	if err != nil {

@@ -11,7 +11,7 @@
 #   NAME    sends that signal to every process of the server; says "ok"
 #
 # When standard input ends, it sends the SIGNALs, kills what is left after five
-# seconds or so, and removes its home.
+# to six seconds, and removes its home.
 
 unset LEASH # this script; the server has no use for it
 umask 077
@@ -88,9 +88,11 @@ done
 
 # The last CONT lets a stopped server see the signals before it.
 for s in $signals CONT; do signal "$s"; done
-n=0
-while [ $n -lt 500 ] && [ -n "$(members)" ]; do
-	n=$((n + 1))
+# Seconds, not rounds: where many processes run, one round takes long. There is
+# something to wait for: a backend of postgres that gets TERM and QUIT at once
+# may lock itself up in its handler.
+end=$(($(date +%s) + 6))
+while [ -n "$(members)" ] && [ "$(date +%s)" -lt $end ]; do
 	sleep 0.01
 done
 slay
