@@ -141,7 +141,7 @@ func TestRefreshAhead(t *testing.T) {
 		st.loads(2)
 	})
 	aging(t, "without Redis there is none", Options{}, func(st staleTest) {
-		e := st.cache.local.get("k", st.redis.current.Load(), st.redis.clock.now())
+		e := here(st.cache.local, "k", st.redis.current.Load(), st.redis.clock.now())
 		setRemote(st.redis, nil, time.Second)
 		st.cache.refreshAhead(st.Context(), "k", e, st.redis.current.Load())
 		synctest.Wait()
@@ -194,7 +194,7 @@ func TestHitAllocatesNothing(t *testing.T) {
 		if name == "in time" {
 			age(t, c, 8*time.Minute)
 			get(t, c, "k", "k@0")
-			c.local.get("k", r.current.Load(), r.clock.now()).refreshed.Store(true)
+			here(c.local, "k", r.current.Load(), r.clock.now()).refreshed.Store(true)
 		}
 		ctx := t.Context()
 		var err error

@@ -119,8 +119,9 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // the compiler puts it into its callers, and they copy what they make use of from
 // where it is.
 func (c *Cache[K, V]) get(ctx context.Context, key K) (*V, error) {
+	hash := c.local.hashOf(key) // before the clock, see there
 	s, now := c.redis.current.Load(), c.redis.clock.now()
-	e := c.local.get(key, s, now)
+	e := c.local.get(key, hash, s, now)
 	if e == nil {
 		value, err := c.ask(ctx, key, s, now)
 		if value == nil {
@@ -168,13 +169,14 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration)
 	if bound >= maxStale {
 		return c.Get(ctx, key)
 	}
+	hash := c.local.hashOf(key)
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	// What could be served so much later can be served now under the bound.
 	later := after(now, maxStale-bound)
 	if bound <= 0 {
 		later = endless
 	}
-	e := c.local.get(key, s, later)
+	e := c.local.get(key, hash, s, later)
 	if e == nil {
 		f := c.flightTo(key)
 		f.reload, f.exact = bound <= 0, true
@@ -222,7 +224,8 @@ func (c *Cache[K, V]) Stats() Stats {
 
 // Close ends the loads in progress and waits for them; a loader that ignores
 // its context is waited for, and so is Redis, for its Timeout at most in each step.
-// Callers who wait are answered, with an error unless the answer is there. The Redis stays open for other caches. Close may be called again.
+// Callers who wait are answered, with an error unless the answer is there. The
+// Redis stays open for other caches. Close may be called again.
 func (c *Cache[K, V]) Close() error {
 	c.mu.Lock()
 	first := !c.closed

@@ -43,7 +43,7 @@ func TestLeaseBeforeEntry(t *testing.T) {
 		}
 		begin.Store(true)
 		for range 30 {
-			if l.get("k", s, now) != nil {
+			if here(l, "k", s, now) != nil {
 				t.Fatal("a void entry was served under a lease that was renewed after it")
 			}
 		}

@@ -4,6 +4,9 @@ import (
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
+	"unsafe"
+
+	"leadcache/tiered/internal/prefetch"
 )
 
 // local is the in-process tier: live entries by key. It is a hash table of a
@@ -76,14 +79,23 @@ func (l *local[K, V]) shard(hash uint64) *localShard[K, V] {
 	return &l.shards[hash&uint64(len(l.shards)-1)]
 }
 
-// get returns the entry for key if it may be served at the monotonic time now,
-// under the current session s; otherwise nil.
-func (l *local[K, V]) get(key K, s *session, now int64) *entry[K, V] {
+// hashOf returns the hash of key, and lets the processor fetch its bucket. Who goes
+// on with what takes a while, the clock say, has it by then: in a large tier a
+// look-up spends nearly all of its time waiting for memory.
+func (l *local[K, V]) hashOf(key K) uint64 {
+	hash := maphash.Comparable(l.seed, key)
+	prefetch.Line(unsafe.Pointer(l.bucket(hash)))
+	return hash
+}
+
+// get returns the entry for key, which has that hash, if it may be served at the
+// monotonic time now, under the current session s; otherwise nil.
+func (l *local[K, V]) get(key K, hash uint64, s *session, now int64) *entry[K, V] {
 	// The lease comes before the entry. Were it last, a reader that was held up
 	// in between could see the entry live, sleep while it is voided and the lease
 	// renewed, and then find the lease good for its old now (TestLeaseBeforeEntry).
 	fresh := s.fresh(now)
-	e := l.find(key, maphash.Comparable(l.seed, key))
+	e := l.find(key, hash)
 	switch {
 	case e == nil:
 	case e.session != s.id && !broken("session") && !l.lingers(e, s, now):

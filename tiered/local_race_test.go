@@ -45,7 +45,7 @@ func TestLocalUnlocked(t *testing.T) {
 			for i := r; !done.Load(); i++ {
 				k := i % keys
 				least := voided[k].Load()
-				e := l.get(k, s, 1)
+				e := here(l, k, s, 1)
 				if e == nil {
 					continue
 				}

@@ -15,6 +15,11 @@ func live(l *local[string, int], tk *tickets[string, int], s *session, key strin
 	return e
 }
 
+// here is what a hit is served from, as in Cache.get.
+func here[K comparable, V any](l *local[K, V], key K, s *session, now int64) *entry[K, V] {
+	return l.get(key, l.hashOf(key), s, now)
+}
+
 // freshSession returns a session whose lease does not end.
 func freshSession() *session {
 	s := newSession(forever)
@@ -31,11 +36,11 @@ func TestLocal(t *testing.T) {
 		l, tk := newLocal[string, int](2, EvictTwoQueue), newTickets[string, int]()
 		live(l, tk, s, "a")
 		live(l, tk, s, "b")
-		if l.get("a", s, 1) == nil {
+		if here(l, "a", s, 1) == nil {
 			t.Fatal("a is gone")
 		}
 		live(l, tk, s, "c")
-		if l.get("a", s, 1) == nil || l.get("c", s, 1) == nil || l.get("b", s, 1) != nil {
+		if here(l, "a", s, 1) == nil || here(l, "c", s, 1) == nil || here(l, "b", s, 1) != nil {
 			t.Error("want a and c kept, b evicted")
 		}
 		if n := tk.len(); n != 2 {
@@ -91,16 +96,16 @@ func TestLocal(t *testing.T) {
 		t.Parallel()
 		l, tk := newLocal[string, int](10, EvictTwoQueue), newTickets[string, int]()
 		e := live(l, tk, s, "a")
-		if l.get("a", other, 1) != nil {
+		if here(l, "a", other, 1) != nil {
 			t.Error("served under another session")
 		}
 		e.expires.Store(5)
-		if l.get("a", s, 4) == nil || l.get("a", s, 5) != nil {
+		if here(l, "a", s, 4) == nil || here(l, "a", s, 5) != nil {
 			t.Error("want the entry up to 5, not at 5")
 		}
 		live(l, tk, s, "b")
 		tk.void("b")
-		if l.get("b", s, 1) != nil {
+		if here(l, "b", s, 1) != nil {
 			t.Error("served a void entry")
 		}
 	})
@@ -111,7 +116,7 @@ func TestLocal(t *testing.T) {
 		tk.commit(late, endless)
 		live(l, tk, s, "a") // another flight is faster
 		l.add("a", late)
-		if e := l.get("a", s, 1); e == nil || e == late {
+		if e := here(l, "a", s, 1); e == nil || e == late {
 			t.Error("the newer entry is hidden")
 		}
 	})

@@ -39,7 +39,7 @@ func (c *Cache[K, V]) GetMany(ctx context.Context, keys []K) []Result[V] {
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	var q *query[K, V] // made when it is needed
 	for i, key := range keys {
-		e := c.local.get(key, s, now)
+		e := c.local.get(key, c.local.hashOf(key), s, now)
 		if e == nil {
 			if q == nil {
 				q = &query[K, V]{cache: c, session: s, now: now, members: make(map[K]*member[K, V])}

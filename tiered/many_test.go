@@ -115,7 +115,7 @@ func failMany(t testing.TB, c *Cache[string, string], want error, keys ...string
 func locals(c *Cache[string, string], keys ...string) (n int) {
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	for _, key := range keys {
-		if c.local.get(key, s, now) != nil {
+		if here(c.local, key, s, now) != nil {
 			n++
 		}
 	}

@@ -321,7 +321,7 @@ func TestOwnLeaseIsNotWaitedFor(t *testing.T) {
 	again := func(t *testing.T, c *Cache[string, string]) {
 		t.Helper()
 		servertest.Eventually(t, 30*time.Second, func() bool {
-			return c.local.get("k", c.redis.current.Load(), c.redis.clock.now()) == nil
+			return here(c.local, "k", c.redis.current.Load(), c.redis.clock.now()) == nil
 		}, "the local entry to expire")
 		get(t, c, "k", "k@0")
 		if st := c.Stats(); st.Waits != 0 || st.Loads != 2 {

@@ -16,7 +16,7 @@ func shares(policy Eviction, key func(i int) int) float64 {
 	l, tk, s := newLocal[int, int](evictionRoom, policy), newTickets[int, int](), freshSession()
 	hits := 0
 	for i := range asks {
-		if k := key(i); l.get(k, s, 1) != nil {
+		if k := key(i); here(l, k, s, 1) != nil {
 			hits++
 		} else {
 			liveInt(l, tk, s, k)
@@ -65,14 +65,14 @@ func TestEviction(t *testing.T) {
 		for i := range 101 {
 			liveInt(l, tk, s, i)
 		}
-		if l.get(0, s, 1) != nil {
+		if here(l, 0, s, 1) != nil {
 			t.Fatal("nothing was evicted")
 		}
 		liveInt(l, tk, s, 0)
 		for i := range 1000 {
 			liveInt(l, tk, s, 1000+i)
 		}
-		if l.get(0, s, 1) == nil {
+		if here(l, 0, s, 1) == nil {
 			t.Error("what was asked for again was evicted before what was asked for once")
 		}
 	})
@@ -85,7 +85,7 @@ func TestEviction(t *testing.T) {
 				if k > 0 {
 					liveInt(l, tk, s, k)
 				}
-				l.get(k, s, 1)
+				here(l, k, s, 1)
 			}
 			tk.void("0")
 			liveInt(l, tk, s, 3)
@@ -128,7 +128,7 @@ func TestLocalModel(t *testing.T) {
 				if want != nil && want.expires.Load() == 0 {
 					want = nil
 				}
-				if got := l.get(k, s, 1); got != want {
+				if got := here(l, k, s, 1); got != want {
 					t.Fatalf("seed %d, step %d: get(%d) = %p, want %p", seed, step, k, got, want)
 				}
 			}

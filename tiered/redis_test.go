@@ -238,7 +238,7 @@ func TestEvictionIsPushed(t *testing.T) {
 			t.Fatal(err)
 		}
 		inRedis += int(n)
-		if c.local.get(k, r.current.Load(), r.clock.now()) != nil {
+		if here(c.local, k, r.current.Load(), r.clock.now()) != nil {
 			held++
 			if n == 0 {
 				t.Errorf("key %d is held locally and not in Redis", i)

@@ -24,7 +24,7 @@ func filled(s *session, n int) *local[int, int] {
 // served counts the entries that l serves at the monotonic time now.
 func served(l *local[int, int], s *session, n int, now int64) (count int) {
 	for i := range n {
-		if l.get(i, s, now) != nil {
+		if here(l, i, s, now) != nil {
 			count++
 		}
 	}
@@ -141,7 +141,7 @@ func TestRemnantWithin(t *testing.T) {
 		old := func(bound time.Duration) (count int) {
 			for i := range n {
 				s, now := r.current.Load(), r.clock.now()
-				if c.local.get(fmt.Sprint(i), s, after(now, maxStale-bound)) != nil {
+				if here(c.local, fmt.Sprint(i), s, after(now, maxStale-bound)) != nil {
 					count++
 				}
 			}

@@ -254,7 +254,7 @@ func TestFormerAddedLate(t *testing.T) {
 	tk.commit(newer, endless)
 	l.add("k", newer)
 	l.add("k", late)
-	if e := l.get("k", s, 1); e != newer {
+	if e := here(l, "k", s, 1); e != newer {
 		t.Error("the newer entry is hidden")
 	}
 
@@ -267,7 +267,7 @@ func TestFormerAddedLate(t *testing.T) {
 	tk.commit(newer, endless)
 	l.add("k", newer)
 	l.add("k", late)
-	if e := l.get("k", s, 1); e != newer {
+	if e := here(l, "k", s, 1); e != newer {
 		t.Error("the newer entry is hidden by one that was invalidated")
 	}
 }
@@ -287,7 +287,7 @@ func TestEndsBeforeItsKey(t *testing.T) {
 		key := time.Until(server.values["k"].expires)
 		for name, c := range map[string]*Cache[string, string]{"loaded": a, "read from Redis": b} {
 			s, now := c.redis.current.Load(), c.redis.clock.now()
-			entry := time.Duration(c.local.get("k", s, now).expires.Load() - now)
+			entry := time.Duration(here(c.local, "k", s, now).expires.Load() - now)
 			if ahead := key - entry; ahead < time.Millisecond || ahead > 20*time.Millisecond {
 				t.Errorf("%s: the entry ends %v before its key, want some milliseconds", name, ahead)
 			}
