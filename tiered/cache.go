@@ -119,7 +119,8 @@ func (c *Cache[K, V]) Get(ctx context.Context, key K) (V, error) {
 // the compiler puts it into its callers, and they copy what they make use of from
 // where it is.
 func (c *Cache[K, V]) get(ctx context.Context, key K) (*V, error) {
-	hash := c.local.hashOf(key) // before the clock, see there
+	hash := c.local.hashOf(key)
+	c.local.fetch(hash) // while the clock is read
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	e := c.local.get(key, hash, s, now)
 	if e == nil {
@@ -170,6 +171,7 @@ func (c *Cache[K, V]) GetWithin(ctx context.Context, key K, bound time.Duration)
 		return c.Get(ctx, key)
 	}
 	hash := c.local.hashOf(key)
+	c.local.fetch(hash)
 	s, now := c.redis.current.Load(), c.redis.clock.now()
 	// What could be served so much later can be served now under the bound.
 	later := after(now, maxStale-bound)

@@ -79,14 +79,12 @@ func (l *local[K, V]) shard(hash uint64) *localShard[K, V] {
 	return &l.shards[hash&uint64(len(l.shards)-1)]
 }
 
-// hashOf returns the hash of key, and lets the processor fetch its bucket. Who goes
-// on with what takes a while, the clock say, has it by then: in a large tier a
-// look-up spends nearly all of its time waiting for memory.
-func (l *local[K, V]) hashOf(key K) uint64 {
-	hash := maphash.Comparable(l.seed, key)
-	prefetch.Line(unsafe.Pointer(l.bucket(hash)))
-	return hash
-}
+func (l *local[K, V]) hashOf(key K) uint64 { return maphash.Comparable(l.seed, key) }
+
+// fetch lets the processor bring the bucket of a hash near. Who goes on with what
+// takes a while, the clock say, has it by then: in a large tier a look-up spends
+// nearly all of its time waiting for memory.
+func (l *local[K, V]) fetch(hash uint64) { prefetch.Line(unsafe.Pointer(l.bucket(hash))) }
 
 // get returns the entry for key, which has that hash, if it may be served at the
 // monotonic time now, under the current session s; otherwise nil.
@@ -127,7 +125,7 @@ func (l *local[K, V]) lingers(e *entry[K, V], s *session, now int64) bool {
 // may have stored its own already, which must not be hidden. Once the tier is closed
 // any is, and is what add returns.
 func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted *entry[K, V]) {
-	e.key, e.hash = key, maphash.Comparable(l.seed, key)
+	e.key, e.hash = key, l.hashOf(key)
 	sh := l.shard(e.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -155,11 +153,12 @@ func (l *local[K, V]) add(key K, e *entry[K, V]) (evicted *entry[K, V]) {
 
 // find returns the entry under key, whatever state it is in, or nil.
 func (l *local[K, V]) find(key K, hash uint64) *entry[K, V] {
-	e := l.bucket(hash).Load()
-	for e != nil && (e.hash != hash || e.key != key) {
-		e = e.next.Load()
+	for e := l.bucket(hash).Load(); e != nil; e = e.next.Load() {
+		if e.hash == hash && e.key == key {
+			return e
+		}
 	}
-	return e
+	return nil
 }
 
 // unlink takes e, which is there, out of its bucket. The mu of the shard is held.

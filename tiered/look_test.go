@@ -201,29 +201,34 @@ func TestLook(t *testing.T) {
 			}
 		})
 	})
-	t.Run("Close waits for it", func(t *testing.T) {
-		t.Parallel()
-		synctest.Test(t, func(t *testing.T) {
-			codec := slowCodec{begun: make(chan struct{}), goOn: make(chan struct{})}
-			c, _, _ := lookBed(t, Options{Codec: codec})
-			go func() { _, _ = c.Get(t.Context(), "k") }()
-			<-codec.begun
-			var closed atomic.Bool
-			go func() {
-				c.Close()
-				closed.Store(true)
-			}()
-			synctest.Wait()
-			if closed.Load() {
-				t.Error("Close has returned, and the codec is still in use")
-			}
-			close(codec.goOn)
-			synctest.Wait()
-			if !closed.Load() {
-				t.Error("Close has not returned")
-			}
+	for name, ask := range map[string]func(c *Cache[string, string]){
+		"Close waits for it":        func(c *Cache[string, string]) { _, _ = c.Get(t.Context(), "k") },
+		"Close waits for GetMany's": func(c *Cache[string, string]) { c.GetMany(t.Context(), []string{"k"}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				codec := slowCodec{begun: make(chan struct{}), goOn: make(chan struct{})}
+				c, _, _ := lookBed(t, Options{Codec: codec})
+				go ask(c)
+				<-codec.begun
+				var closed atomic.Bool
+				go func() {
+					c.Close()
+					closed.Store(true)
+				}()
+				synctest.Wait()
+				if closed.Load() {
+					t.Error("Close has returned, and the codec is still in use")
+				}
+				close(codec.goOn)
+				synctest.Wait()
+				if !closed.Load() {
+					t.Error("Close has not returned")
+				}
+			})
 		})
-	})
+	}
 	t.Run("nothing is loaded after Close", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {

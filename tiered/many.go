@@ -171,9 +171,10 @@ func (q *query[K, V]) open() {
 // batch does it, so that the caller can leave, as Get leaves it to the flight.
 func (q *query[K, V]) look(ctx context.Context) {
 	c := q.cache
-	if q.session.remote == nil || c.opts.SoftTimeout > 0 || c.ctx.Err() != nil {
+	if q.session.remote == nil || c.opts.SoftTimeout > 0 || !c.begin() {
 		return
 	}
+	defer c.work.Done()
 	var members []*member[K, V]
 	for _, m := range q.all {
 		if m.flight.ticket != nil && !c.redis.journal.has(m.flight.at) {

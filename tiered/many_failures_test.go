@@ -369,4 +369,28 @@ func TestGetManyStale(t *testing.T) {
 			mt.Errorf("counted %+v", st)
 		}
 	})
+	inBubble(t, "what has come by the end of SoftTimeout is an answer", o, func(mt manyTest) {
+		keys := numbered(12)
+		getMany(mt.T, mt.cache, 0, keys...)
+		time.Sleep(staleTTL)
+		mt.src.change()
+		mt.src.hook(func(_ context.Context, key string) error {
+			if key == keys[0] {
+				time.Sleep(5 * time.Second)
+			}
+			return nil
+		}, nil)
+		go func() { _, _ = mt.cache.Get(mt.Context(), keys[0]) }()
+		synctest.Wait()
+		for i, r := range mt.cache.GetMany(mt.Context(), keys) {
+			if i == 0 {
+				if r.Value != keys[0]+"@0" || !errors.Is(r.Err, ErrLoading) {
+					mt.Errorf("%q: %q, %v, want a stale value", keys[0], r.Value, r.Err)
+				}
+			} else if r.Value != keys[i]+"@1" || r.Err != nil {
+				mt.Errorf("%q: %q, %v, want the new one", keys[i], r.Value, r.Err)
+			}
+		}
+		time.Sleep(5 * time.Second)
+	})
 }

@@ -15,7 +15,7 @@ import (
 // Nagle's algorithm does: until replies come, and Redis would have nothing to do;
 // or until as many wait to be sent as Redis has in hand. So Redis works on one half
 // of what is asked while those who ask deal with the replies to the other half.
-// Nothing is held back for longer than maxHold, and a command that comes when few
+// Nothing is held back for longer than maxHold, but for what the timer is late, and a command that comes when few
 // are under way is sent at once; then the next reply is not looked for before who got
 // the last one has had a turn.
 type patientConn struct {
@@ -34,7 +34,7 @@ type patientConn struct {
 
 const (
 	manyCommands = 8
-	maxHold      = 100 * time.Microsecond // or up to a millisecond, where nothing else is to be done
+	maxHold      = 100 * time.Microsecond // a timer can be late by a millisecond where nothing else is to be done
 )
 
 func newPatientConn(conn net.Conn, t *traffic) *patientConn {
@@ -86,10 +86,10 @@ func (c *patientConn) hold() {
 	}
 }
 
-// patience is what one goroutine has with others: it waits for them as long as that is
-// a matter of microseconds. In a process that has too much to do it can be tens of
-// milliseconds until it gets the processor back, and then it does not wait again for
-// many times as long.
+// patience is what one goroutine has with others: it waits for them, mostly some
+// microseconds. In a process that has too much to do it can be tens of milliseconds
+// until it gets the processor back, and then it does not wait again for many times as
+// long, though no longer than maxLost: a process that was stopped is not busy.
 type patience struct {
 	lost time.Time // up to then
 }
@@ -97,6 +97,7 @@ type patience struct {
 const (
 	longWait    = 5 * time.Millisecond // half of what the scheduler gives one that does not let go
 	noneForWait = 100                  // times as long as such a wait was
+	maxLost     = 5 * time.Second      // but no longer than this
 )
 
 func (p *patience) wait(others func()) {
@@ -106,7 +107,7 @@ func (p *patience) wait(others func()) {
 	}
 	others()
 	if ended := time.Now(); ended.Sub(began) > longWait {
-		p.lost = ended.Add(noneForWait * ended.Sub(began))
+		p.lost = ended.Add(min(noneForWait*ended.Sub(began), maxLost))
 	}
 }
 

@@ -142,6 +142,9 @@ func (c *Cache[K, V]) awaitOr(ctx context.Context, f *flight[K, V], answer <-cha
 			return out, nil
 		case <-soft:
 			soft = nil // once
+			if len(answer) > 0 {
+				continue // what has come is an answer
+			}
 			if out, ok := c.instead(f, outcome[V]{err: ErrLoading}); ok {
 				c.tickets.setLate(f.at.key)
 				return out, nil

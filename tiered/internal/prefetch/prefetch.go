@@ -1,4 +1,5 @@
-// Package prefetch begins to fetch memory that is going to be read a moment later.
+//go:build amd64 || arm64
+
 package prefetch
 
 import "unsafe"
@@ -9,4 +10,6 @@ import "unsafe"
 // A load cannot do the same: an exact clock, and whatever else waits until all
 // loads before it are done, waits for a load too, but not for a line that was only
 // asked for.
-func Line(p unsafe.Pointer) { line(p) }
+//
+//go:noescape
+func Line(p unsafe.Pointer)
