@@ -80,10 +80,11 @@ func (t traffic) roundTrips() int64 {
 }
 
 // checkRoundTrips reports an error unless asks took at most so many round trips
-// each, but for one in a hundred.
+// each, but for one in a hundred, or two: a signal of life, and the PING of a fill
+// that has not heard the echo of its lease, as the load took no time at all.
 func (t traffic) checkRoundTrips(b *testing.B, asks, most int64) {
 	b.Helper()
-	if n := t.roundTrips(); n > most*asks+asks/100 {
+	if n := t.roundTrips(); n > most*asks+max(2, asks/100) {
 		b.Errorf("%d round trips for %d calls, want at most %d each: %+v", n, asks, most, t)
 	}
 	b.ReportMetric(float64(t.roundTrips())/float64(asks), "round-trips/op")

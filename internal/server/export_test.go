@@ -29,3 +29,17 @@ func StartPostgresOn(ctx context.Context, port func() (int, error)) (*Postgres, 
 
 // FreePort returns a port that nobody listens on.
 func FreePort() (int, error) { return freePort() }
+
+// RunShell runs a script on a leash that ends it with TERM. stop returns when it is
+// gone.
+func RunShell(script string) (stop func(), err error) {
+	l, err := newLeash(command{args: []string{"/bin/sh", "-c", script}, signals: "TERM"})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.start(); err != nil {
+		l.stop()
+		return nil, err
+	}
+	return l.stop, nil
+}

@@ -88,11 +88,13 @@ done
 
 # The last CONT lets a stopped server see the signals before it.
 for s in $signals CONT; do signal "$s"; done
-# Seconds, not rounds: where many processes run, one round takes long. There is
-# something to wait for: a backend of postgres that gets TERM and QUIT at once
-# may lock itself up in its handler.
+# Seconds, as a round takes long where many processes run; and no more rounds than
+# fit, as a clock may be set back. There is something to wait for: a backend of
+# postgres that gets TERM and QUIT at once may lock itself up in its handler.
+n=0
 end=$(($(date +%s) + 6))
-while [ -n "$(members)" ] && [ "$(date +%s)" -lt $end ]; do
+while [ $n -lt 600 ] && [ "$(date +%s)" -lt $end ] && [ -n "$(members)" ]; do
+	n=$((n + 1))
 	sleep 0.01
 done
 slay

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"leadcache/internal/server"
 	"leadcache/internal/servertest"
 )
 
@@ -81,6 +82,41 @@ func TestNothingOutlivesStart(t *testing.T) {
 	}, "initdb to run a server")
 	h.end(t, syscall.SIGKILL)
 	wantGone(t, family, dir)
+}
+
+// TestGrace: who needs a moment to end has it, and who does not end is killed, but not
+// before.
+func TestGrace(t *testing.T) {
+	t.Parallel()
+	needServers(t)
+	run := func(t *testing.T, script string) (stop func(), file string) {
+		t.Helper()
+		file = filepath.Join(t.TempDir(), "said")
+		stop, err := server.RunShell(fmt.Sprintf("FILE='%s'; %s", file, script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(stop)
+		servertest.Eventually(t, time.Minute, func() bool { return exists(file) }, "the script to be ready")
+		return stop, file
+	}
+	t.Run("enough", func(t *testing.T) {
+		t.Parallel()
+		stop, file := run(t, `trap 'sleep 1; echo bye >"$FILE"; exit' TERM; >"$FILE"; while :; do sleep 0.1; done`)
+		stop()
+		if said, err := os.ReadFile(file); string(said) != "bye\n" {
+			t.Errorf("it said %q, %v: it was killed while it ended", said, err)
+		}
+	})
+	t.Run("not for ever", func(t *testing.T) {
+		t.Parallel()
+		stop, _ := run(t, `trap '' TERM; >"$FILE"; while :; do sleep 0.1; done`)
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took < 5*time.Second {
+			t.Errorf("it was killed after %v, want five seconds at least", took)
+		}
+	})
 }
 
 // A helperProcess is this test binary, run as a process that starts servers.
