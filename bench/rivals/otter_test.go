@@ -44,4 +44,7 @@ func (c *otterCache) get(ctx context.Context, key string) (pg.Lead, error) {
 	return c.cache.Get(ctx, key, c.loader)
 }
 
+// settle lets the policy know at once what was asked for and given.
+func (c *otterCache) settle() { c.cache.CleanUp() }
+
 func (c *otterCache) close() { c.cache.StopAllGoroutines() }
