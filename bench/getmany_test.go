@@ -75,7 +75,10 @@ func getMany(b *testing.B, c manyCase) {
 			if calls := src.calls.Load() - calls; c.want.loads > 0 && calls != int64(n) || c.want.loads == 0 && calls != 0 {
 				b.Errorf("the source was asked %d times in %d calls", calls, n)
 			}
-			sent.checkRoundTrips(b, int64(b.N), c.trips)
+			if g == 1 { // many callers share the room on the connection: each sends what there is room for
+				sent.checkRoundTrips(b, int64(b.N), c.trips)
+			}
+			sent.reportRoundTrips(b, int64(b.N))
 		})
 	}
 }

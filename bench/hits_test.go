@@ -81,6 +81,7 @@ func redisHit(b *testing.B, leads int64, o order, part float64) {
 				b.Errorf("%d hits of Redis took more than a GET each: %v", st.RedisHits, sent.calls)
 			}
 			sent.checkRoundTrips(b, int64(b.N), 1)
+			sent.reportRoundTrips(b, int64(b.N))
 		})
 	}
 }

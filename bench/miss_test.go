@@ -32,6 +32,7 @@ func BenchmarkMiss(b *testing.B) {
 				b.Errorf("not all were misses: %+v", st)
 			}
 			sent.checkRoundTrips(b, int64(b.N), 3)
+			sent.reportRoundTrips(b, int64(b.N))
 
 			var keys []string // a run makes some tens of megabytes
 			for n := first; n <= fresh.Load(); n++ {

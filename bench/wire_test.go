@@ -87,6 +87,10 @@ func (t traffic) checkRoundTrips(b *testing.B, asks, most int64) {
 	if n := t.roundTrips(); n > most*asks+max(2, asks/100) {
 		b.Errorf("%d round trips for %d calls, want at most %d each: %+v", n, asks, most, t)
 	}
+}
+
+func (t traffic) reportRoundTrips(b *testing.B, asks int64) {
+	b.Helper()
 	b.ReportMetric(float64(t.roundTrips())/float64(asks), "round-trips/op")
 }
 
