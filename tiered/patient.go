@@ -15,9 +15,10 @@ import (
 // Nagle's algorithm does: until replies come, and Redis would have nothing to do;
 // or until as many wait to be sent as Redis has in hand. So Redis works on one half
 // of what is asked while those who ask deal with the replies to the other half.
-// Nothing is held back for longer than maxHold, but for what the timer is late, and a command that comes when few
-// are under way is sent at once; then the next reply is not looked for before who got
-// the last one has had a turn.
+// Nothing is held back for longer than maxHold, but for what the timer is late, and a
+// command that comes when few are under way is sent at once; then the next reply is not
+// looked for before who got the last one has had a turn. News that nobody waits for is
+// read on at once.
 type patientConn struct {
 	net.Conn
 	traffic *traffic
@@ -44,7 +45,7 @@ func newPatientConn(conn net.Conn, t *traffic) *patientConn {
 }
 
 func (c *patientConn) Read(b []byte) (int, error) {
-	if c.replied && c.traffic.inFlight() < manyCommands {
+	if n := c.traffic.inFlight(); c.replied && 0 < n && n < manyCommands {
 		c.reader.wait(runtime.Gosched) // who got a reply need not wait until there is nothing more to read
 	}
 	n, err := c.Conn.Read(b)

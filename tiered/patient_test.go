@@ -160,6 +160,13 @@ func TestPatience(t *testing.T) {
 			}
 			time.Sleep(noneForWait * (longWait + 1))
 		}
+		waits(time.Hour) // it was stopped
+		if time.Sleep(maxLost - 1); waits(0) {
+			t.Error("it waits again within maxLost")
+		}
+		if time.Sleep(1); !waits(0) {
+			t.Error("it does not wait after maxLost")
+		}
 	})
 }
 
@@ -190,6 +197,8 @@ func TestPatientConnYields(t *testing.T) { // not parallel: it is about the one 
 		want             bool
 	}{
 		{"few in flight", manyCommands - 1, 2, time.Time{}, true},
+		{"one in flight", 1, 2, time.Time{}, true},
+		{"none: news", 0, 2, time.Time{}, false},
 		{"many in flight", manyCommands, 2, time.Time{}, false},
 		{"more to read", manyCommands - 1, 1, time.Time{}, false},
 		{"a turn took long", manyCommands - 1, 2, time.Now().Add(time.Hour), false},
