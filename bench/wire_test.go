@@ -73,9 +73,9 @@ func (t traffic) since(before traffic) traffic {
 // together: with one caller, the round trips it waited for; with many, how well
 // they share them. What sends by itself does not count: the beat of a node is an
 // EVAL, the sign of life of an idle connection a PING that is behind nothing else
-// (behind a script, an MGET or a SET it may be); and one INFO asked.
+// (behind a script or a SET it may be); and one INFO asked.
 func (t traffic) roundTrips() int64 {
-	idle := max(0, t.calls["ping"]-t.calls["evalsha"]-t.calls["mget"]-t.calls["set"])
+	idle := max(0, t.calls["ping"]-t.calls["evalsha"]-t.calls["set"])
 	return t.reads - t.calls["eval"] - idle - t.calls["info"]
 }
 

@@ -41,9 +41,18 @@ type step struct {
 func (s step) scripted() bool { return s.script.body != "" }
 
 // together sends steps that room was reserved for in one pipeline, and returns
-// the replies to each, and what became of the connection. The texts of scripts are
-// sent only to a server that does not know them. As in scriptAndEcho, a PING comes last.
-func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.RedisResult, err error) {
+// the replies to each, and what became of the connection. As in run, the texts of
+// scripts are sent only to a server that does not know them, and echo says whether
+// to wait for what they have pushed.
+func (l *link) together(ctx context.Context, steps []step, echo bool) (replies [][]rueidis.RedisResult, err error) {
+	send := func(commands []rueidis.Completed) []rueidis.RedisResult {
+		if echo {
+			commands = append(commands, l.command("PING"))
+		}
+		res := l.client.DoMulti(ctx, commands...)
+		err = res[len(res)-1].NonRedisError() // the others have come before it
+		return res
+	}
 	replies = make([][]rueidis.RedisResult, len(steps))
 	var commands []rueidis.Completed
 	for _, s := range steps {
@@ -52,7 +61,7 @@ func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.
 		}
 		commands = append(commands, s.commands...)
 	}
-	res := l.client.DoMulti(ctx, append(commands, l.command("PING"))...)
+	res := send(commands)
 	var unknown []int
 	commands = nil
 	for i, s := range steps {
@@ -64,12 +73,12 @@ func (l *link) together(ctx context.Context, steps []step) (replies [][]rueidis.
 		}
 	}
 	if len(unknown) > 0 {
-		res = l.client.DoMulti(ctx, append(commands, l.command("PING"))...)
+		res = send(commands)
 		for _, i := range unknown {
 			replies[i], res = res[:1], res[1:]
 		}
 	}
-	return replies, res[0].NonRedisError()
+	return replies, err
 }
 
 // pipeline has do send what is about up to n places, as many as there is room
@@ -151,7 +160,7 @@ func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error
 	if len(framed) > 0 {
 		steps = append(steps, step{commands: []rueidis.Completed{l.command(append([]string{"MGET"}, framed...)...)}})
 	}
-	results, lost := l.together(ctx, steps)
+	results, lost := l.together(ctx, steps, false)
 	values := func(int) reply { return reply{} }
 	if len(framed) > 0 {
 		values = l.mget(results[len(results)-1][0], len(framed))
@@ -212,7 +221,7 @@ func (l *link) writeTogether(ctx context.Context, writes []write) ([]reply, erro
 	for i, w := range writes {
 		steps[i] = l.stepOf(w)
 	}
-	results, lost := l.together(ctx, steps)
+	results, lost := l.together(ctx, steps, true)
 	replies := make([]reply, len(writes))
 	for i, w := range writes {
 		replies[i] = l.written(w, results[i])
