@@ -23,11 +23,11 @@
 // What is measured is the call a user would make, with the few lines that read
 // through the cache where the rival leaves those to its user. Each adapter says
 // what its rival does not do: whose value is decoded for each caller, who hears
-// of changes, who loads once. Only ours bounds how old a value may be by
-// less than its TTL when news stops coming, and pays for that on each hit with a look
-// at the clock; so a ratio compares prices of different goods. TestRivals and TestTTL check that each of them answers what
-// was loaded, keeps it, and lets go of it when its TTL ends, and each benchmark
-// checks that it asked the tier it names.
+// of changes, who loads once. Only ours bounds how old a value may be by less
+// than its TTL when news stops coming, and pays for that on each hit with a look at
+// the clock; so a ratio compares prices of different goods. TestRivals and TestTTL
+// check that each of them answers what was loaded, keeps it, and lets go of it when
+// its TTL ends, and each benchmark checks that it asked the tier it names.
 //
 // In Redis all keep JSON. Ours reads and writes it as the lead service does, with
 // leadsvc.Codec, which knows the columns of a lead; the rivals that decode do it
