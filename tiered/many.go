@@ -224,13 +224,6 @@ func (q *query[K, V]) flight(ctx context.Context, m *member[K, V]) <-chan single
 	})
 }
 
-// answered returns the channel of a flight that has ended.
-func answered[V any](out outcome[V]) <-chan singleflight.Result {
-	ch := make(chan singleflight.Result, 1)
-	ch <- singleflight.Result{Val: out}
-	return ch
-}
-
 func (q *query[K, V]) name(m *member[K, V]) string {
 	return q.cache.joinable(m.flight.at.key, q.session, q.now)
 }
@@ -239,15 +232,15 @@ func (q *query[K, V]) name(m *member[K, V]) string {
 // has ended meanwhile.
 func (q *query[K, V]) wait(ctx context.Context, m *member[K, V], soft <-chan time.Time) outcome[V] {
 	c := q.cache
-	waited, answer := ctx, m.answer
+	var out outcome[V]
 	select {
 	case res := <-m.answer:
-		waited, answer = context.WithoutCancel(ctx), answered(res.Val.(outcome[V]))
+		out = c.arrived(m.flight, res)
 	default:
-	}
-	out, err := c.awaitOr(waited, m.flight, answer, soft)
-	if err != nil {
-		return outcome[V]{err: err}
+		var err error
+		if out, err = c.awaitOr(ctx, m.flight, m.answer, soft); err != nil {
+			return outcome[V]{err: err}
+		}
 	}
 	if out.epoch < m.epoch { // see join
 		out.value, out.err = c.join(ctx, c.flightTo(m.flight.key), q.name(m))

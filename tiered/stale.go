@@ -135,11 +135,7 @@ func (c *Cache[K, V]) awaitOr(ctx context.Context, f *flight[K, V], answer <-cha
 	for {
 		select {
 		case res := <-answer:
-			out := res.Val.(outcome[V])
-			if out.failed() {
-				out, _ = c.instead(f, out)
-			}
-			return out, nil
+			return c.arrived(f, res), nil
 		case <-soft:
 			soft = nil // once
 			if len(answer) > 0 {
@@ -153,6 +149,15 @@ func (c *Cache[K, V]) awaitOr(ctx context.Context, f *flight[K, V], answer <-cha
 			return outcome[V]{}, ctx.Err()
 		}
 	}
+}
+
+// arrived is the outcome for one who waited for the answer of f.
+func (c *Cache[K, V]) arrived(f *flight[K, V], res singleflight.Result) outcome[V] {
+	out := res.Val.(outcome[V])
+	if out.failed() {
+		out, _ = c.instead(f, out)
+	}
+	return out
 }
 
 // insteadOfLate is the outcome for a caller who comes when others have found
