@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -32,10 +33,28 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	return held, left, err
 }
 
+// get reads a key on the second connection, if nobody uses that and nothing is under
+// way on the first; else there, together with the others.
 func (l *link) get(ctx context.Context, key string) ([]byte, error) {
+	if len(l.slots) == 0 && l.reads != nil && !l.late.now() && ctx.Err() == nil && l.reads.tryTake() {
+		r, err := l.readHere(ctx, l.redis.opts.Timeout, "GET", key)
+		if err != nil {
+			return nil, err
+		}
+		return r.bytesOrNil()
+	}
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	return l.bytesOrNil(l.sendOne(ctx, l.reserve, l.command("GET", key)))
+}
+
+// readHere sends a command on the second connection, for one who has the turn there.
+func (l *link) readHere(ctx context.Context, allowed time.Duration, words ...string) (reply2, error) {
+	r, err := l.reads.do(ctx, allowed, words...)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		l.overdue()
+	}
+	return r, err
 }
 
 // command makes one of words. The builders of rueidis that know which word is the

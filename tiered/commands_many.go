@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -138,6 +139,9 @@ func inTurns[T any](list []T, do func([]T) []reply) []reply {
 // readMany reads what is framed and bears no tag with one MGET, which registers
 // this node for each of its keys (TestRemote).
 func (l *link) readMany(ctx context.Context, places []place) []reply {
+	if l.reads != nil && !slices.ContainsFunc(places, func(at place) bool { return at.plain || at.tag != "" }) {
+		return l.mgetHere(ctx, places[:min(len(places), maxTogether)])
+	}
 	return l.pipeline(ctx, len(places), func(ctx context.Context, n int) ([]reply, error) {
 		return l.readTogether(ctx, places[:n])
 	})
@@ -153,6 +157,8 @@ func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error
 			steps = append(steps, step{script: taggedReadScript, keys: at.keys(), args: []string{at.mode()}})
 		case at.plain:
 			steps = append(steps, step{commands: []rueidis.Completed{l.command("GET", at.key), l.command("PTTL", at.key)}})
+		case l.reads != nil: // see readConn
+			steps = append(steps, step{commands: []rueidis.Completed{l.command("GET", at.key)}})
 		default:
 			framed = append(framed, at.key)
 		}
@@ -178,12 +184,61 @@ func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error
 		case at.plain:
 			r.held, r.left, r.err = l.plainReply(results[0], began)
 			results = results[1:]
+		case l.reads != nil:
+			r.held, r.err = l.bytesOrNil(results[0][0])
+			results = results[1:]
 		default:
 			*r = values(next)
 			next++
 		}
 	}
 	return replies, lost
+}
+
+// mgetHere reads what is framed and bears no tag on the second connection.
+func (l *link) mgetHere(ctx context.Context, places []place) []reply {
+	count, err := l.breaker.enter()
+	if err != nil {
+		return failAll(len(places), err)
+	}
+	defer func() { l.breaker.leave(ctx, count, err) }()
+	began := time.Now()
+	if err = l.awaitTurn(ctx); err != nil {
+		return failAll(len(places), err)
+	}
+	words := make([]string, 1, 1+len(places))
+	words[0] = "MGET"
+	for _, at := range places {
+		words = append(words, at.key)
+	}
+	r, err := l.readHere(ctx, l.redis.opts.Timeout-time.Since(began), words...)
+	if err == nil {
+		err = r.err()
+	}
+	if err == nil && len(r.list) != len(places) {
+		err = errReply
+	}
+	if err != nil {
+		return failAll(len(places), err)
+	}
+	l.redis.latency.observe(time.Since(began))
+	replies := make([]reply, len(places))
+	for i, item := range r.list {
+		replies[i].held, replies[i].err = item.bytesOrNil()
+	}
+	err = errOfAll(replies)
+	return replies
+}
+
+// awaitTurn waits for the turn on the second connection, behind those who are in a
+// hurry. On a line that is late nobody waits.
+func (l *link) awaitTurn(ctx context.Context) error {
+	if l.late.now() {
+		return errLate
+	}
+	ctx, cancel := l.deadline(ctx)
+	defer cancel()
+	return l.reads.takeLast(ctx, l.late.begins())
 }
 
 // mget returns what an MGET of n keys says of each.

@@ -26,6 +26,8 @@ type line struct {
 	mu    sync.Mutex
 	conns []net.Conn
 	hung  bool
+
+	dial func(context.Context) (net.Conn, error) // set by the first connection, for others like it
 }
 
 // hangUp closes the connections at once: whoever waits on them, for a reply
@@ -68,12 +70,21 @@ func (d *dialer) dial(ctx context.Context, addr string, nd *net.Dialer, cfg *tls
 	}
 	ctx, cancel := endsWith(ctx, wanted)
 	defer cancel()
-	conn, err := d.connect(ctx, addr, nd, cfg)
+	line.dial = func(ctx context.Context) (net.Conn, error) { return d.connect(ctx, addr, nd, cfg) }
+	conn, err := line.another(ctx)
 	if err != nil {
 		return nil, err
 	}
-	line.add(conn)
 	return newPatientConn(conn, line.traffic), nil
+}
+
+// another makes one more connection of the line. The first time, its dial has been set.
+func (l *line) another(ctx context.Context) (net.Conn, error) {
+	conn, err := l.dial(ctx)
+	if err == nil {
+		l.add(conn)
+	}
+	return conn, err
 }
 
 func (d *dialer) connect(ctx context.Context, addr string, nd *net.Dialer, cfg *tls.Config) (net.Conn, error) {

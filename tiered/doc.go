@@ -10,7 +10,8 @@
 //	 3 Redis tier   one GET, which also registers this node for the next push
 //	                (a script for a key that bears a tag, GET and PTTL for a
 //	                value in plain JSON). Who is alone with the key looks there
-//	                himself, on his goroutine (see look.go)
+//	                himself, on his goroutine (see look.go), and who is alone
+//	                with Redis on a connection of his own (see readconn.go)
 //	 4 flight       of those who come meanwhile; and whatever comes after a look
 //	                that was no answer. Callers share it
 //	 5 fill lease   SET NX of a token of its own: one node in the fleet loads, the
@@ -27,8 +28,8 @@
 // drops the keys here, deletes them in Redis and publishes a purge, in one
 // round trip. Two ways lead to the other nodes, because neither is enough:
 //
-//   - Redis pushes to every node that has read the key through its tracked
-//     connection. It also covers expiry, eviction and writers that know
+//   - Redis pushes to every node that has read the key through one of its two
+//     connections. It also covers expiry, eviction and writers that know
 //     nothing of this package. It does not cover a key that is not in Redis:
 //     deleting what is not there pushes nothing.
 //   - The purge reaches every node, whatever it holds, and is all there is
@@ -67,7 +68,8 @@
 // What is kept out of a tier above would be enough if all news arrived. That it
 // does is never assumed, but proven five times per MaxStale (see pulse): the
 // node publishes a tick to itself, and all that Redis had to say to this node
-// until then comes before the tick. What the node holds is right as of the
+// until then comes before the tick. (It is sent on the connection for reads and
+// heard on the other, so both were in place.) What the node holds is right as of the
 // moment at which that was sent, and is served for MaxStale from then on: the
 // freshness lease. It is checked with the real monotonic clock on each local
 // hit, so it holds for a process that was stopped and goes on, and for one
@@ -106,6 +108,10 @@
 //	17 the journal is asked before the ticket is there TestLookDuringOutage
 //	18 a reader without a lock meets one who writes   TestLocalUnlocked, TestLeaseBeforeEntry
 //	19 a push is taken for an echo that never comes   TestPushWithoutEcho
+//	20 the connection for reads is lost               TestReadConnLost
+//	21 its pushes go elsewhere                        TestRedirectIsProven
+//	22 a reply is taken for that to the next command  TestLateReplyHere
+//	23 a push is written into the middle of a reply   TestMGETOfExpired
 //
 // # Tags
 //

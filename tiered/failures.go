@@ -50,7 +50,7 @@ func (c *failureCounts) snapshot() Failures {
 // failureOf returns of which kind the failure of a command is.
 func failureOf(err error) failure {
 	switch {
-	case errors.Is(err, errReply), rueidis.IsParseErr(err):
+	case errors.Is(err, errReply), errors.Is(err, errNotRESP), rueidis.IsParseErr(err):
 		return failureUnexpected
 	case isRefusal(err), isReply(err):
 		return failureRefusal

@@ -73,7 +73,7 @@ func (l *link) heartbeat(ctx context.Context) {
 		err := l.beat(ctx)
 		late.Stop()
 		switch { // that it arrived, the tick itself will tell
-		case isReply(err), errors.Is(err, errDeaf):
+		case isReply(err), isRefusal(err), errors.Is(err, errDeaf):
 			l.redis.failed(discreet(err), linkGivenUp)
 			l.line.hangUp()
 		case errors.Is(err, context.DeadlineExceeded): // MaxStale is less than Timeout
@@ -87,10 +87,26 @@ func (l *link) heartbeat(ctx context.Context) {
 func (l *link) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.redis.opts.MaxStale)
 	defer cancel()
-	var sent [8]byte
-	binary.BigEndian.PutUint64(sent[:], uint64(l.redis.clock.now()))
-	listeners, err := l.client.Do(ctx, l.client.B().Eval().Script(tickScript).Numkeys(1).Key(l.redis.stateKey()).
-		Arg(l.pulse.channel, string(sent[:]), l.claimed).Build()).AsInt64()
+	if l.reads == nil {
+		return heardBy(l.client.Do(ctx, l.command(l.tick()...)).AsInt64())
+	}
+	if err := l.reads.take(ctx, nil); err != nil {
+		return err
+	}
+	r, err := l.reads.do(ctx, l.redis.opts.MaxStale, l.tick()...)
+	if err == nil {
+		err = r.err()
+	}
+	return heardBy(r.number, err)
+}
+
+// tick is the command that sends one now.
+func (l *link) tick() []string {
+	sent := binary.BigEndian.AppendUint64(nil, uint64(l.redis.clock.now()))
+	return []string{"EVAL", tickScript, "1", l.redis.stateKey(), l.pulse.channel, string(sent), l.claimed}
+}
+
+func heardBy(listeners int64, err error) error {
 	if err == nil && listeners == 0 {
 		return errDeaf
 	}

@@ -13,13 +13,8 @@ import (
 // A link is one connection to Redis, from dial to loss. Commands, replies,
 // tracking pushes and purges share it, so they arrive in the order in which
 // Redis did the work, and rueidis calls onPush and onMessage in that order,
-// before it delivers any later reply. A link never reconnects.
-//
-// A second connection for reads, on which rueidis sends and receives on the caller's
-// goroutine, would spare a lone caller a fifth of his time. What is read there would
-// have to be redirected to this one by CLIENT TRACKING, and Redis 7.0 writes a push
-// that is redirected right into the reply that it is about to send, in the middle of
-// that to MGET if one of the keys has just expired. (8.0 and Valkey 8.0 do not.)
+// before it delivers any later reply. A link never reconnects. With it comes a
+// second connection, for some reads (see readConn).
 type link struct {
 	redis   *Redis
 	line    line
@@ -28,10 +23,15 @@ type link struct {
 	claimed string       // the life of the server
 	life    uint64       // the same, shortened
 	tracked bool
+	id      int64     // of the connection, on the server
+	reads   *readConn // nil: there is none, and what is read is read here
 	pulse   pulse
 	breaker *breaker // between flights and the commands that they wait for
 	late    *lateness
 	limits  limits
+
+	redirectKey string        // a push for it proves what reads needs proven; never changed
+	redirected  chan struct{} // holds one when it has come
 
 	hurry  chan struct{} // tells heartbeat not to wait for the next beat
 	closed chan struct{} // closed when nobody gets a reply any more
@@ -47,6 +47,7 @@ func (r *Redis) connect() (*link, error) {
 	l := &link{
 		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(), closed: make(chan struct{}),
 		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
+		redirectKey: r.opts.Prefix + reserved + "redirect:" + newToken(), redirected: make(chan struct{}, 1),
 	}
 	l.line.traffic = newTraffic(func() int { return len(l.slots) })
 	stop := context.AfterFunc(r.power.on, l.line.hangUp) // rueidis would finish its handshake first
@@ -89,14 +90,23 @@ func (l *link) greet() error {
 	}
 	select {
 	case <-l.pulse.first:
-		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("heartbeat: %w", ctx.Err())
 	}
+	if !l.tracked {
+		return nil
+	}
+	reads, err := l.openReads(ctx)
+	if err != nil {
+		l.redis.limited(l.redis.opts.Logger.Info, "tiered: Redis gives no second connection for reads; they share the first", "err", discreet(err))
+		return nil
+	}
+	l.reads = reads
+	return nil
 }
 
 // greetRounds is how many round trips greet makes.
-const greetRounds = 9
+const greetRounds = 9 + readRounds
 
 // getex finds out whether this user may GETEX on this server, without which no fill
 // would succeed.
@@ -121,6 +131,10 @@ func (l *link) track(ctx context.Context) error {
 	if n, err := proto.AsInt64(); err != nil || n < 3 {
 		return errOldProtocol
 	}
+	id := hello["id"]
+	if l.id, err = id.AsInt64(); err != nil {
+		return err
+	}
 	// Not NOLOOP, which would spare us the echo of our own writes: it also
 	// swallows the pushes for other keys that Redis evicts, or drops from a
 	// full tracking table, while it works on a command of ours. Those keys
@@ -139,6 +153,9 @@ func (l *link) close() {
 	close(l.closed)
 	l.line.hangUp()
 	l.client.Close()
+	if l.reads != nil {
+		l.reads.close()
+	}
 }
 
 // channel names that of the purges. Redis has one name space of channels for
@@ -156,7 +173,12 @@ func (l *link) onPush(keys []rueidis.RedisMessage) {
 		return
 	}
 	for i := range keys {
-		if key, err := keys[i].ToString(); err == nil {
+		key, err := keys[i].ToString()
+		switch {
+		case err != nil:
+		case key == l.redirectKey:
+			signal(l.redirected)
+		default:
 			l.redis.pushed(key)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,8 +67,9 @@ const (
 )
 
 // Redis is one node's link to Redis. The caches of a process share one: it
-// owns a single connection, which carries commands, tracking pushes and
-// purges in one order. Its methods may be called from several goroutines.
+// owns two connections. One carries commands, tracking pushes and purges in one
+// order; on the other a caller who is alone reads, and who reads many keys. Its
+// methods may be called from several goroutines.
 type Redis struct {
 	opts   RedisOptions
 	node   nodeID
@@ -76,6 +78,7 @@ type Redis struct {
 	dialer dialer
 
 	dialTimeout time.Duration
+	login       [][]string // the commands with which a connection that rueidis does not make begins
 	database    int
 
 	latency  latency // of reads
@@ -133,7 +136,7 @@ func (r *Redis) makeClient() error {
 	if err != nil {
 		return err
 	}
-	r.dialTimeout, r.database = co.Dialer.Timeout, co.SelectDB
+	r.dialTimeout, r.database, r.login = co.Dialer.Timeout, co.SelectDB, login(co)
 	r.dialer.base = co.DialCtxFn
 	co.DialCtxFn = r.dialer.dial
 	// NewClient wants to dial a connection for all to share. This node uses a
@@ -144,6 +147,23 @@ func (r *Redis) makeClient() error {
 		return fmt.Errorf("tiered: redis client: %w", err)
 	}
 	return nil
+}
+
+// login returns the commands that do what rueidis does when it connects.
+func login(co rueidis.ClientOption) (commands [][]string) {
+	switch {
+	case co.Username != "":
+		commands = append(commands, []string{"AUTH", co.Username, co.Password})
+	case co.Password != "":
+		commands = append(commands, []string{"AUTH", co.Password})
+	}
+	if co.ClientName != "" {
+		commands = append(commands, []string{"CLIENT", "SETNAME", co.ClientName})
+	}
+	if co.SelectDB != 0 {
+		commands = append(commands, []string{"SELECT", strconv.Itoa(co.SelectDB)})
+	}
+	return commands
 }
 
 // Validate returns the error that [Dial] would return for o. It makes no

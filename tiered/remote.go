@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// remote is what a [Cache] asks of the Redis tier, on one connection. Its
-// rules, which any implementation keeps (TestRemote runs them on each):
+// remote is what a [Cache] asks of the Redis tier, on one link. Its rules, which
+// any implementation keeps (TestRemote runs them on each):
 //
 //  1. read and a successful fill or swap register this node for the key: the
 //     next change of it, expiry and eviction included, whoever caused it, leads
-//     to one call of receiver.pushed with that key. The call may come before the
-//     method returns, if the change came right behind it. A successful lease ends
-//     the registration, or leaves one.
+//     to one call of receiver.pushed with that key, or to two if it was read more
+//     than once. The call may come before the method returns, if the change came
+//     right behind it; that about a change which read has seen may come after it.
+//     A successful lease ends the registration, or leaves one.
 //  2. For a change that this node made itself, the call comes before the method
 //     that made it returns; but if it was lease or giveBack, only before hearOut
 //     returns that is called then. That of swap always leads to a call, and so

@@ -63,7 +63,7 @@ func testMany(t *testing.T, a, b remote, toA *recorder, prefix string) {
 	always, never := func(int) bool { return true }, func(int) bool { return false }
 	told := func(t *testing.T, want int) {
 		t.Helper()
-		if _, _, err := a.read(ctx, place{key: prefix + "fence"}); err != nil {
+		if err := a.hearOut(ctx); err != nil {
 			t.Fatal(err)
 		}
 		for i, at := range places {

@@ -123,16 +123,9 @@ func testRemote(t *testing.T, connect func(*testing.T) (remote, *recorder), pref
 			t.Fatalf("swap(%q, %q, %q) = %v, want %v", key, old, value, got, want)
 		}
 	}
-	// fence returns when everything sent to r before has been handled: its
-	// own commands are answered after that.
-	fence := func(t *testing.T, r remote) {
-		t.Helper()
-		_, _, err := r.read(ctx, place{key: prefix + "fence"})
-		must(t, err)
-	}
 	told := func(t *testing.T, r remote, rec *recorder, key string, want int) {
 		t.Helper()
-		fence(t, r)
+		must(t, r.hearOut(ctx))
 		if got, _ := rec.count(key); got != want {
 			t.Errorf("%d pushes for %q, want %d", got, key, want)
 		}

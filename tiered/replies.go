@@ -21,8 +21,13 @@ func discreet(err error) error {
 	if !ok {
 		return err
 	}
-	// rueidis has cut the code off where it is ERR.
-	text, _, _ := strings.Cut(reply.Error(), ", with args")
+	return refusal(reply.Error()) // rueidis has cut the code off where it is ERR
+}
+
+// refusal returns what Redis answered, discreetly. The code of text is cut off where
+// it is ERR.
+func refusal(text string) replyError {
+	text, _, _ = strings.Cut(text, ", with args")
 	if strings.HasPrefix(text, "unknown command") {
 		return replyError(text)
 	}

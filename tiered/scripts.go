@@ -27,15 +27,16 @@ func newScript(body string) script {
 // one, that of the tag's list.
 //
 // A read registers this node for the key and a write ends that, so those that put
-// a value there end with a read of it. That of a fill is not to be pushed here, so
-// it looks at the lease with GETEX, which returns it like GET but is a write to
-// Redis. (That is not possible where there is a tag: in Redis 7.0 whatever a script
-// reads registers the node for all its keys.) And a server whose memory is full
-// takes a fill, as it has seen a write that takes none, but no more leases.
+// a value there end with a read of it. That of a fill is not to be pushed here, and
+// that of a lease not twice (see readConn), so they look at what is there with GETEX,
+// which returns it like GET but is a write to Redis. (That is not possible where
+// there is a tag: in Redis 7.0 whatever a script reads registers the node for all its
+// keys.) And a server whose memory is full takes both, as it has seen a write that
+// takes none, but no lease where there is nothing.
 var (
 	swapScript  = newScript(fenced("GET", register))
 	fillScript  = newScript(fenced("GETEX", register))
-	leaseScript = newScript(fenced("GET", ""))
+	leaseScript = newScript(fenced("GETEX", ""))
 
 	dropScript = newScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end

@@ -78,8 +78,8 @@ func (m remnant) stops(share uint64) int64 {
 }
 
 // maxRemnants bounds the look for one. A connection that is lost more often
-// within MaxStale leaves no more.
-const maxRemnants = 4
+// within MaxStale leaves no more. FLUSHALL takes two.
+const maxRemnants = 8
 
 // inherit lets s serve what old may serve at the monotonic time now, and what
 // it filled.

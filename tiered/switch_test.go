@@ -302,7 +302,7 @@ func TestSwitchOffEndsWaits(t *testing.T) {
 		c := newCache(t, r, new(source), Options{})
 		l := r.current.Load().remote.(*link)
 		srv.Pause()
-		asked(t, r, c, func() bool { return len(l.slots) == 1 })
+		asked(t, r, c, func() bool { return len(l.reads.turn) == 1 && c.tickets.open4test() == 1 })
 	})
 }
 

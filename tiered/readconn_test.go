@@ -1,0 +1,379 @@
+package tiered
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"leadcache/internal/proxy"
+	"leadcache/internal/server"
+	"leadcache/internal/servertest"
+)
+
+// linked returns a link to a server of the test's own, which nobody else uses.
+func linked(t *testing.T, srv *server.Redis, o RedisOptions) (*Redis, *link) {
+	t.Helper()
+	if o.URL == "" {
+		o.URL = srv.URL()
+	}
+	r := dial(t, o)
+	l := r.current.Load().remote.(*link)
+	if l.reads == nil {
+		t.Fatal("there is no second connection")
+	}
+	return r, l
+}
+
+// reopenReads replaces the second connection of l by one to another address. Nobody
+// may use l meanwhile.
+func reopenReads(t *testing.T, l *link, addr string) error {
+	t.Helper()
+	l.line.dial = func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", addr)
+	}
+	reads, err := l.openReads(t.Context())
+	if err == nil {
+		l.reads.conn.Close()
+		l.reads = reads
+	}
+	return err
+}
+
+// unwatched returns a link that nobody looks after.
+func unwatched(t *testing.T, r *Redis) *link {
+	t.Helper()
+	l, err := r.connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	return l
+}
+
+func wantRead(t *testing.T, l *link, key, want string) {
+	t.Helper()
+	held, _, err := l.read(t.Context(), place{key: key})
+	if err != nil || string(held) != want || (held == nil) != (want == "") {
+		t.Fatalf("read(%q) = %.20q, %v, want %.20q", key, held, err, want)
+	}
+}
+
+// lastRead returns the last command of the second connection of l, as its server
+// names it.
+func lastRead(t *testing.T, srv *server.Redis, l *link) string {
+	t.Helper()
+	list, err := srv.CLI("CLIENT", "LIST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(list) {
+		if strings.Contains(line, fmt.Sprintf(" redir=%d ", l.id)) {
+			_, after, _ := strings.Cut(line, " cmd=")
+			cmd, _, _ := strings.Cut(after, " ")
+			return cmd
+		}
+	}
+	return ""
+}
+
+// TestReadsHere: who is alone reads on the second connection; the rest, and who
+// comes while the first is in use, share that.
+func TestReadsHere(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t, "--requirepass", "pass")
+	r, l := linked(t, srv, RedisOptions{URL: strings.TrimSuffix(srv.URL(), "/0") + "/3?client_name=reader", MaxStale: time.Hour})
+	servertest.Eventually(t, 30*time.Second, func() bool { // a tick may come between
+		wantRead(t, l, "k", "")
+		return lastRead(t, srv, l) == "get"
+	}, "GET on the second connection")
+	list, err := srv.CLI("CLIENT", "LIST")
+	if err != nil || strings.Count(list, "name=reader ") != 2 || strings.Count(list, " db=3 ") != 2 {
+		t.Errorf("the connections are not both named, and of database 3: %v\n%s", err, list)
+	}
+
+	srv.Pause() // what is sent now is not answered
+	l.reads.turn <- struct{}{}
+	waits := make(chan error)
+	go func() {
+		_, _, err := l.read(context.Background(), place{key: "k"})
+		waits <- err
+	}()
+	servertest.Eventually(t, 30*time.Second, func() bool { return len(l.slots) == 1 }, "a read on the first connection, as the second is in use")
+	<-l.reads.turn
+	go func() {
+		_, _, err := l.read(context.Background(), place{key: "k"})
+		waits <- err
+	}()
+	servertest.Eventually(t, 30*time.Second, func() bool { return len(l.slots) == 2 }, "another, as that is in use as well")
+	srv.Resume()
+	for range 2 {
+		if err := <-waits; err != nil {
+			t.Error(err)
+		}
+	}
+	if r.current.Load().remote != remote(l) {
+		t.Error("the link was given up")
+	}
+}
+
+// TestReadConnLost: Redis pushes nothing about what was read on a connection that is
+// gone. While nobody reads, the next tick finds out.
+func TestReadConnLost(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, time.Second)
+	get(t, f.a, "k", "k@0")
+	get(t, f.b, "k", "k@0") // from Redis
+	before := f.rb.current.Load()
+	if before.remote.(*link).reads == nil {
+		t.Fatal("there is no second connection")
+	}
+	f.src.change()
+	f.cli(t, "CLIENT", "KILL", "TYPE", "normal")
+	f.cli(t, "DEL", "k") // pushed to nobody
+	sees(t, f.b, "k", "k@1")
+	servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
+	connected(t, f.rb)
+	f.src.change()
+	f.cli(t, "DEL", "k")
+	sees(t, f.b, "k", "k@2")
+}
+
+// TestRedirectIsProven: a second connection that leads to another server takes
+// REDIRECT to a connection with the number of ours, which is another's there.
+func TestRedirectIsProven(t *testing.T) {
+	t.Parallel()
+	other := servertest.Redis(t)
+	for range 50 {
+		conn, err := net.Dial("tcp", other.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 16)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := dial(t, RedisOptions{URL: servertest.Redis(t).URL()})
+	l := unwatched(t, r)
+	if l.id >= 50 {
+		t.Fatalf("the connection is number %d on its server, which the other may not have", l.id)
+	}
+	if err := reopenReads(t, l, other.Addr()); !errors.Is(err, errRedirect) {
+		t.Errorf("a connection to another server: %v, want errRedirect", err)
+	}
+}
+
+// TestNoReadConn: what the server does not give is done without.
+func TestNoReadConn(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, time.Second)
+	list, err := f.server.CLI("CLIENT", "LIST")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What connects now finds room for one more, the first, and the one that the
+	// test itself uses for a moment.
+	f.cli(t, "CONFIG", "SET", "maxclients", strconv.Itoa(strings.Count(list, "\n")))
+	var log lockedBuffer
+	r := dial(t, RedisOptions{URL: f.server.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if r.current.Load().remote.(*link).reads != nil {
+		t.Fatal("there is a second connection")
+	}
+	if !strings.Contains(log.String(), "no second connection") {
+		t.Errorf("the log does not say so: %s", log.String())
+	}
+	c := newCache(t, r, f.src, Options{})
+	get(t, c, "k", "k@0")
+	for i, got := range c.GetMany(t.Context(), []string{"k", "l"}) {
+		if want := []string{"k@0", "l@0"}[i]; got.Err != nil || got.Value != want {
+			t.Errorf("GetMany = %q, %v, want %q", got.Value, got.Err, want)
+		}
+	}
+	if err := f.ra.current.Load().remote.(*link).client.Do(t.Context(), f.ra.client.B().ConfigSet().ParameterValue().ParameterValue("maxclients", "100").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	f.src.change()
+	f.cli(t, "DEL", "k")
+	sees(t, c, "k", "k@1")
+}
+
+// TestMGETOfExpired: Redis 7.0 pushes what has expired into the middle of the reply to
+// MGET on the connection that hears of it.
+func TestMGETOfExpired(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t, "--enable-debug-command", "yes")
+	if _, err := srv.CLI("DEBUG", "SET-ACTIVE-EXPIRE", "0"); err != nil {
+		t.Fatal(err)
+	}
+	r, l := linked(t, srv, RedisOptions{})
+	rec := newRecorder()
+	if err := r.enroll("recorder", rec); err != nil {
+		t.Fatal(err)
+	}
+	for name, with := range map[string]place{"framed": {key: "z"}, "with a tag": {key: "z", tag: "tag"}, "plain": {key: "z", plain: true}} {
+		t.Run(name, func(t *testing.T) {
+			places := []place{{key: name + " a"}, {key: name + " b"}, {key: name + " c"}, with}
+			for _, at := range places[:3] {
+				if _, err := srv.CLI("SET", at.key, "x", "PX", "100"); err != nil {
+					t.Fatal(err)
+				}
+				wantRead(t, l, at.key, "x") // on the second connection
+			}
+			if _, err := srv.CLI("PERSIST", places[2].key); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := srv.CLI("DEBUG", "SLEEP", "0.2"); err != nil { // until their time has ended
+				t.Fatal(err)
+			}
+			replies := l.readMany(t.Context(), places)
+			if len(replies) != 4 || replies[1].held != nil || string(replies[2].held) != "x" || errors.Join(replies[0].err, replies[1].err, replies[2].err, replies[3].err) != nil {
+				t.Errorf("readMany = %+v, want nothing, nothing, x, nothing", replies)
+			}
+			if err := l.hearOut(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if pushes, _ := rec.count(places[1].key); pushes == 0 {
+				t.Error("no push of what has expired")
+			}
+		})
+	}
+	if r.current.Load().remote != remote(l) {
+		t.Error("the link was given up")
+	}
+}
+
+// TestLateReplyHere: a reply that comes after its caller has left is not taken for that
+// to the next command, wherever it was cut off.
+func TestLateReplyHere(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	long := strings.Repeat("long ", keepReadBuffer/2)
+	for key, value := range map[string]string{"k": "v", "long": long} {
+		if _, err := srv.CLI("SET", key, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, leave := range []struct {
+		how     string
+		timeout time.Duration
+		ctx     func() (context.Context, func())
+		want    error
+	}{
+		{"after the timeout", time.Second, func() (context.Context, func()) {
+			return t.Context(), func() {}
+		}, context.DeadlineExceeded},
+		{"at a deadline of his own", time.Hour, func() (context.Context, func()) {
+			return context.WithTimeout(t.Context(), time.Millisecond)
+		}, context.DeadlineExceeded},
+		{"when he is cancelled", time.Hour, func() (context.Context, func()) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Millisecond, cancel)
+			return ctx, cancel
+		}, context.Canceled},
+	} {
+		t.Run(leave.how, func(t *testing.T) {
+			p, err := proxy.Listen(srv.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Close()
+			l := unwatched(t, dial(t, RedisOptions{URL: srv.URL(), Timeout: leave.timeout}))
+			if err := reopenReads(t, l, p.Addr()); err != nil {
+				t.Fatal(err)
+			}
+			for _, key := range []string{"k", "long", "k"} {
+				ctx, cancel := leave.ctx()
+				p.Freeze(proxy.FromServer)
+				if _, _, err := l.read(ctx, place{key: key}); !errors.Is(err, leave.want) {
+					t.Fatalf("read = %v, want %v", err, leave.want)
+				}
+				cancel()
+				if late := leave.timeout < time.Hour; l.late.now() != late {
+					t.Fatalf("the line is late: %v, want %v", l.late.now(), late)
+				}
+				l.late.end()
+				wantRead(t, l, "k", "v") // on the first connection
+				if len(l.reads.turn) != 1 {
+					t.Fatal("nobody waits for the reply")
+				}
+				p.Thaw(proxy.FromServer)
+				servertest.Eventually(t, 30*time.Second, func() bool { return len(l.reads.turn) == 0 }, "the reply")
+				wantRead(t, l, "long", long)
+				wantRead(t, l, "k", "v")
+			}
+			if size := cap(l.reads.in); size > keepReadBuffer {
+				t.Errorf("a buffer of %d bytes is kept", size)
+			}
+		})
+	}
+}
+
+// TestSilentReadConn: a reply that never comes ends the link, and what the node holds
+// is given up.
+func TestSilentReadConn(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	p, err := proxy.Listen(srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	r := dial(t, RedisOptions{URL: srv.URL(), Timeout: 10 * time.Millisecond})
+	l := unwatched(t, r)
+	if err := reopenReads(t, l, p.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	p.Freeze(proxy.FromServer)
+	if err := l.beat(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("beat = %v, want DeadlineExceeded", err)
+	}
+	select {
+	case <-l.broken: //nolint:errcheck // why, does not matter
+	case <-time.After(30 * time.Second):
+		t.Error("the link is not given up")
+	}
+}
+
+// TestWhoIsInAHurry: a tick does not wait behind all who read many keys.
+func TestWhoIsInAHurry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &readConn{link: new(link), turn: make(chan struct{}, 1), line: make(chan struct{}, 1)}
+		c.turn <- struct{}{}
+		had := make(chan string, 10)
+		enter := func(who string, take func(context.Context, <-chan struct{}) error) {
+			go func() {
+				if err := take(context.Background(), nil); err != nil {
+					t.Error(err)
+				}
+				had <- who
+				<-c.turn
+			}()
+			synctest.Wait()
+		}
+		for range 3 {
+			enter("reader", c.takeLast)
+		}
+		enter("tick", c.take)
+		<-c.turn
+		synctest.Wait()
+		for i, want := range []string{"reader", "tick", "reader", "reader"} {
+			if got := <-had; got != want {
+				t.Errorf("turn %d was that of a %s, want %s", i, got, want)
+			}
+		}
+	})
+}
