@@ -2,6 +2,7 @@ package tiered
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"time"
 
@@ -212,6 +213,9 @@ func (l *link) mgetHere(ctx context.Context, places []place) []reply {
 		words = append(words, at.key)
 	}
 	r, err := l.readHere(ctx, l.redis.opts.Timeout-time.Since(began), words...)
+	if len(l.reads.turn) > 0 { // who has it now goes first: what is left to do here needs no connection
+		runtime.Gosched()
+	}
 	if err == nil {
 		err = r.err()
 	}
