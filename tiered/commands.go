@@ -33,11 +33,11 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	return held, left, err
 }
 
-// get reads a key on the second connection, if nobody uses that and nothing is under
-// way on the first; else there, together with the others.
+// get reads a key on the second connection, if he may, or else on the first together
+// with others.
 func (l *link) get(ctx context.Context, key string) ([]byte, error) {
-	if len(l.slots) == 0 && l.reads != nil && !l.late.now() && ctx.Err() == nil && l.reads.tryTake() {
-		r, err := l.readHere(ctx, l.redis.opts.Timeout, "GET", key)
+	if l.mayRead(ctx) {
+		r, err := l.readHere(ctx, "GET", key)
 		if err != nil {
 			return nil, err
 		}
@@ -48,9 +48,15 @@ func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 	return l.bytesOrNil(l.sendOne(ctx, l.reserve, l.command("GET", key)))
 }
 
+// mayRead takes the turn on the second connection, if nobody has it and nothing is
+// under way on the first. On a late line nobody waits.
+func (l *link) mayRead(ctx context.Context) bool {
+	return l.reads != nil && len(l.slots) == 0 && !l.late.now() && ctx.Err() == nil && l.reads.tryTake()
+}
+
 // readHere sends a command on the second connection, for one who has the turn there.
-func (l *link) readHere(ctx context.Context, allowed time.Duration, words ...string) (reply2, error) {
-	r, err := l.reads.do(ctx, allowed, words...)
+func (l *link) readHere(ctx context.Context, words ...string) (reply2, error) {
+	r, err := l.reads.do(ctx, l.redis.opts.Timeout, words...)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		l.overdue()
 	}

@@ -2,7 +2,6 @@ package tiered
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"time"
 
@@ -138,9 +137,10 @@ func inTurns[T any](list []T, do func([]T) []reply) []reply {
 }
 
 // readMany reads what is framed and bears no tag with one MGET, which registers
-// this node for each of its keys (TestRemote).
+// this node for each of its keys (TestRemote), if it may on the second connection.
+// Where there is one but it is in use, each key is asked for by a GET (see readConn).
 func (l *link) readMany(ctx context.Context, places []place) []reply {
-	if l.reads != nil && !slices.ContainsFunc(places, func(at place) bool { return at.plain || at.tag != "" }) {
+	if !slices.ContainsFunc(places, func(at place) bool { return at.plain || at.tag != "" }) && l.mayRead(ctx) {
 		return l.mgetHere(ctx, places[:min(len(places), maxTogether)])
 	}
 	return l.pipeline(ctx, len(places), func(ctx context.Context, n int) ([]reply, error) {
@@ -196,26 +196,22 @@ func (l *link) readTogether(ctx context.Context, places []place) ([]reply, error
 	return replies, lost
 }
 
-// mgetHere reads what is framed and bears no tag on the second connection.
+// mgetHere reads what is framed and bears no tag on the second connection, for one
+// who has the turn there.
 func (l *link) mgetHere(ctx context.Context, places []place) []reply {
 	count, err := l.breaker.enter()
 	if err != nil {
+		l.reads.leave()
 		return failAll(len(places), err)
 	}
 	defer func() { l.breaker.leave(ctx, count, err) }()
 	began := time.Now()
-	if err = l.awaitTurn(ctx); err != nil {
-		return failAll(len(places), err)
-	}
 	words := make([]string, 1, 1+len(places))
 	words[0] = "MGET"
 	for _, at := range places {
 		words = append(words, at.key)
 	}
-	r, err := l.readHere(ctx, l.redis.opts.Timeout-time.Since(began), words...)
-	if len(l.reads.turn) > 0 { // who has it now goes first: what is left to do here needs no connection
-		runtime.Gosched()
-	}
+	r, err := l.readHere(ctx, words...)
 	if err == nil {
 		err = r.err()
 	}
@@ -232,17 +228,6 @@ func (l *link) mgetHere(ctx context.Context, places []place) []reply {
 	}
 	err = errOfAll(replies)
 	return replies
-}
-
-// awaitTurn waits for the turn on the second connection, behind those who are in a
-// hurry. On a line that is late nobody waits.
-func (l *link) awaitTurn(ctx context.Context) error {
-	if l.late.now() {
-		return errLate
-	}
-	ctx, cancel := l.deadline(ctx)
-	defer cancel()
-	return l.reads.takeLast(ctx, l.late.begins())
 }
 
 // mget returns what an MGET of n keys says of each.

@@ -18,8 +18,8 @@ type dialer struct {
 	line *line           // what the link being made will own; nil: dial nothing
 }
 
-// A line is the network connection of a link: one, or two where the server
-// speaks RESP2 and pub/sub needs its own.
+// A line is the network connections of a link: that of rueidis, or two where the
+// server speaks RESP2 and pub/sub needs its own, and that of its readConn.
 type line struct {
 	traffic *traffic // set before the first connection
 

@@ -1,6 +1,7 @@
 package tiered
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -107,10 +108,25 @@ func (f *flight[K, V]) hearEcho(ctx context.Context) error {
 	return nil
 }
 
-// swap puts what is prepared in place of what f has read.
+// swap puts what is prepared in place of what f has read. If f's ticket is void then,
+// as a key that was read on both connections is pushed twice, another serves that has
+// seen the same in Redis.
 func (f *flight[K, V]) swap(ctx context.Context, held []byte, p prepared) (bool, error) {
-	f.cache.tickets.expectEcho(f.ticket)
-	return f.session.remote.swap(ctx, f.at, held, p.value, p.left)
+	tickets := f.cache.tickets
+	tickets.expectEcho(f.ticket)
+	ok, err := f.session.remote.swap(ctx, f.at, held, p.value, p.left)
+	if !ok || err != nil {
+		return ok, err
+	}
+	voided := f.ticket
+	if f.ticket = tickets.renew(voided, f.session); f.ticket == voided {
+		return true, nil
+	}
+	now, _, err := f.session.remote.read(ctx, f.at)
+	if err != nil || !bytes.Equal(now, p.value) {
+		tickets.void(f.at.key)
+	}
+	return true, nil
 }
 
 // fill puts the outcome of a load that began then into both tiers, if Redis still

@@ -11,7 +11,7 @@ import (
 )
 
 // A pulse renews the freshness lease of a link's sessions. Several times per
-// MaxStale the node publishes a tick to a channel that only this link hears.
+// MaxStale, and twice per second at least, the node publishes a tick to a channel that only this link hears.
 // Redis sends the tick behind every push and purge that came before it, and
 // the link handles what arrives in that order. So when a tick is heard, this
 // node knows all changes up to the moment at which the tick was sent.
@@ -25,6 +25,7 @@ import (
 type pulse struct {
 	channel  string        // of the ticks; never changed
 	first    chan struct{} // closed when the first tick was heard
+	missing  *time.Timer   // runs from when a tick is sent until one is heard
 	lease    atomic.Int64  // the monotonic time up to which the last one renewed the lease
 	purges   uint64        // the number of the latest purge
 	counting bool          // purges is known
@@ -35,8 +36,12 @@ type pulse struct {
 // end the lease.
 const beatsPerLease = 5
 
-func newPulse(r *Redis) pulse {
+func newPulse(l *link) pulse {
+	r := l.redis
+	missing := time.AfterFunc(time.Hour, l.overdue)
+	missing.Stop()
 	return pulse{
+		missing: missing,
 		channel: r.opts.Prefix + reserved + "tick:" + newToken(),
 		first:   make(chan struct{}),
 	}
@@ -60,8 +65,9 @@ return redis.call('PUBLISH', ARGV[1], ARGV[2] .. (state[1] or '0') .. ' ' .. sta
 
 // heartbeat sends ticks until ctx ends.
 func (l *link) heartbeat(ctx context.Context) {
-	ticker := time.NewTicker(l.redis.opts.MaxStale / beatsPerLease)
+	ticker := time.NewTicker(min(l.redis.opts.MaxStale/beatsPerLease, pingEvery))
 	defer ticker.Stop()
+	defer l.pulse.missing.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -69,31 +75,33 @@ func (l *link) heartbeat(ctx context.Context) {
 		case <-ticker.C:
 		case <-l.hurry:
 		}
-		late := time.AfterFunc(l.redis.opts.Timeout, l.overdue)
+		l.pulse.missing.Reset(l.redis.opts.Timeout)
 		err := l.beat(ctx)
-		late.Stop()
 		switch { // that it arrived, the tick itself will tell
 		case isReply(err), isRefusal(err), errors.Is(err, errDeaf):
 			l.redis.failed(discreet(err), linkGivenUp)
 			l.line.hangUp()
 		case errors.Is(err, context.DeadlineExceeded): // MaxStale is less than Timeout
 			l.overdue()
+		case err != nil && ctx.Err() == nil:
+			l.redis.failed(discreet(err), linkGivenUp)
 		}
 	}
 }
 
-// beat sends one tick. It does not wait for room among the commands in flight:
-// a node that is short of it needs its lease all the more.
+// beat sends one tick, on the second connection if there is one. It does not wait for
+// room among the commands in flight: a node that is short of it needs its lease all
+// the more.
 func (l *link) beat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.redis.opts.MaxStale)
 	defer cancel()
 	if l.reads == nil {
 		return heardBy(l.client.Do(ctx, l.command(l.tick()...)).AsInt64())
 	}
-	if err := l.reads.take(ctx, nil); err != nil {
+	if err := l.reads.take(ctx); err != nil {
 		return err
 	}
-	r, err := l.reads.do(ctx, l.redis.opts.MaxStale, l.tick()...)
+	r, err := l.reads.do(ctx, l.redis.opts.Timeout, l.tick()...)
 	if err == nil {
 		err = r.err()
 	}
@@ -145,6 +153,7 @@ func (l *link) onTick(message string) {
 		return
 	}
 	p := &l.pulse
+	p.missing.Stop()
 	lost := p.counting && t.purges != p.purges && !broken("sequence")
 	p.purges, p.counting = t.purges, true
 	if lost {

@@ -10,9 +10,10 @@ import (
 
 // A line is late when it left a command without a reply for all the time that
 // this package gives it, or a beat (the caller's own deadline says nothing
-// about the line). Replies come in the order of commands: whatever is sent
-// after that one is answered no sooner. So nobody waits on a late line, until a
-// PING on it is answered within the same time (see link.revive).
+// about the line). Replies on a connection come in the order of commands: whatever is
+// sent after that one is answered no sooner. So nobody waits on a late line, until a
+// PING on the first connection is answered within the same time (see link.revive).
+// On the second nobody has the turn before the reply has come.
 type lateness struct {
 	is    atomic.Bool // whether begun is closed, for a look without the lock
 	mu    sync.Mutex

@@ -45,10 +45,11 @@ type link struct {
 // returns within a few dial timeouts, also when the server is frozen.
 func (r *Redis) connect() (*link, error) {
 	l := &link{
-		redis: r, pulse: newPulse(r), breaker: newBreaker(r), late: newLateness(), closed: make(chan struct{}),
+		redis: r, breaker: newBreaker(r), late: newLateness(), closed: make(chan struct{}),
 		slots: make(chan struct{}, maxInFlight), stalled: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		redirectKey: r.opts.Prefix + reserved + "redirect:" + newToken(), redirected: make(chan struct{}, 1),
 	}
+	l.pulse = newPulse(l)
 	l.line.traffic = newTraffic(func() int { return len(l.slots) })
 	stop := context.AfterFunc(r.power.on, l.line.hangUp) // rueidis would finish its handshake first
 	defer stop()
@@ -99,7 +100,7 @@ func (l *link) greet() error {
 	reads, err := l.openReads(ctx)
 	if err != nil {
 		l.redis.limited(l.redis.opts.Logger.Info, "tiered: Redis gives no second connection for reads; they share the first", "err", discreet(err))
-		return nil
+		return l.beat(ctx) // that may have taken as long as the lease
 	}
 	l.reads = reads
 	return nil

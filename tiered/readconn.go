@@ -31,15 +31,16 @@ import (
 //
 // Redis 7.0 writes a push that is redirected into the middle of the reply to MGET,
 // if that is sent on the connection to which it is redirected, and one of the keys
-// has just expired. So MGET is sent here.
+// has just expired. So MGET is sent here only, and what many keys are asked
+// for there, while somebody reads here, is a GET for each.
 //
-// It is lost together with the first, and never made anew. Where it cannot be had,
-// a link does without.
+// It is lost together with the first, and never made anew. Where it cannot be had, as
+// the server has no room for another client, or its memory is full, a link does
+// without.
 type readConn struct {
 	link *link
 	conn net.Conn
 	turn chan struct{} // holds one while somebody uses the connection
-	line chan struct{} // holds one while somebody waits for the turn who is in no hurry
 
 	interrupted chan struct{} // gets one from each interrupt that has begun
 
@@ -62,7 +63,7 @@ func (l *link) openReads(ctx context.Context) (*readConn, error) {
 	}
 	c := &readConn{
 		link: l, conn: conn, in: make([]byte, 0, readBuffer),
-		turn: make(chan struct{}, 1), line: make(chan struct{}, 1), interrupted: make(chan struct{}, 1),
+		turn: make(chan struct{}, 1), interrupted: make(chan struct{}, 1),
 	}
 	if err := c.greet(ctx); err != nil {
 		conn.Close()
@@ -125,33 +126,20 @@ func (c *readConn) tryTake() bool {
 	}
 }
 
-// take waits for the turn, until ctx ends, the link is closed, or late is.
-func (c *readConn) take(ctx context.Context, late <-chan struct{}) error {
-	return c.enter(ctx, c.turn, late)
-}
-
-// takeLast is take for whom others come first: one of those waits for the turn,
-// the rest in line for that.
-func (c *readConn) takeLast(ctx context.Context, late <-chan struct{}) error {
-	if err := c.enter(ctx, c.line, late); err != nil {
-		return err
-	}
-	defer func() { <-c.line }()
-	return c.enter(ctx, c.turn, late)
-}
-
-func (c *readConn) enter(ctx context.Context, place chan<- struct{}, late <-chan struct{}) error {
+// take waits for the turn, until ctx ends or the link is closed.
+func (c *readConn) take(ctx context.Context) error {
 	select {
-	case place <- struct{}{}:
+	case c.turn <- struct{}{}:
 		return nil
-	case <-late:
-		return errLate
 	case <-c.link.closed:
 		return errBroken
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 }
+
+// leave gives the turn up.
+func (c *readConn) leave() { <-c.turn }
 
 // do sends a command and returns the reply, for one who has the turn. It gives it up:
 // at once, or, when the time that is allowed is over or ctx ends before the reply has
@@ -160,7 +148,7 @@ func (c *readConn) do(ctx context.Context, allowed time.Duration, words ...strin
 	r, err := c.exchange(ctx, allowed, words)
 	switch {
 	case err == nil:
-		<-c.turn
+		c.leave()
 		return r, nil
 	case errors.Is(err, errUnanswered):
 		go c.finish()
@@ -170,7 +158,7 @@ func (c *readConn) do(ctx context.Context, allowed time.Duration, words ...strin
 		return reply2{}, context.DeadlineExceeded
 	default:
 		c.link.line.hangUp()
-		<-c.turn
+		c.leave()
 		return reply2{}, err
 	}
 }
@@ -179,7 +167,13 @@ func (c *readConn) do(ctx context.Context, allowed time.Duration, words ...strin
 var errUnanswered = errors.New("no reply in time")
 
 func (c *readConn) exchange(ctx context.Context, allowed time.Duration, words []string) (reply2, error) {
-	if err := c.conn.SetDeadline(time.Now().Add(allowed)); err != nil {
+	if len(c.in) > 0 { // which would be taken for the reply
+		return reply2{}, errNotRESP
+	}
+	// The write is given longer, as the connection is of no use if it was cut off, and
+	// this process may be stopped before it.
+	now := time.Now()
+	if err := errors.Join(c.conn.SetReadDeadline(now.Add(allowed)), c.conn.SetWriteDeadline(now.Add(allowed+pingTimeout))); err != nil {
 		return reply2{}, err
 	}
 	if ctx.Done() != nil {
@@ -210,7 +204,7 @@ func (c *readConn) interrupt() {
 // finish receives the reply to a command that nobody waits for any longer. Without
 // one the link is given up, as by revive.
 func (c *readConn) finish() {
-	defer func() { <-c.turn }()
+	defer c.leave()
 	err := c.conn.SetReadDeadline(time.Now().Add(pingTimeout))
 	if err == nil {
 		_, err = c.receive()

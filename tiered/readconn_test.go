@@ -2,14 +2,19 @@ package tiered
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"leadcache/internal/proxy"
@@ -97,6 +102,16 @@ func TestReadsHere(t *testing.T) {
 	if err != nil || strings.Count(list, "name=reader ") != 2 || strings.Count(list, " db=3 ") != 2 {
 		t.Errorf("the connections are not both named, and of database 3: %v\n%s", err, list)
 	}
+
+	servertest.Eventually(t, 30*time.Second, func() bool { return lastRead(t, srv, l) == "eval" }, "a tick, though the lease is an hour")
+	l.late.begin()
+	if _, _, err := l.read(t.Context(), place{key: "k"}); !errors.Is(err, errLate) {
+		t.Errorf("read on a late line = %v, want errLate", err)
+	}
+	if got := l.readMany(t.Context(), []place{{key: "k"}}); !errors.Is(got[0].err, errLate) {
+		t.Errorf("readMany on a late line = %v, want errLate", got[0].err)
+	}
+	l.late.end()
 
 	srv.Pause() // what is sent now is not answered
 	l.reads.turn <- struct{}{}
@@ -223,11 +238,11 @@ func TestMGETOfExpired(t *testing.T) {
 	if err := r.enroll("recorder", rec); err != nil {
 		t.Fatal(err)
 	}
-	for name, with := range map[string]place{"framed": {key: "z"}, "with a tag": {key: "z", tag: "tag"}, "plain": {key: "z", plain: true}} {
+	for name, with := range map[string]place{"framed": {key: "z"}, "in use": {key: "z"}, "with a tag": {key: "z", tag: "tag"}, "plain": {key: "z", plain: true}} {
 		t.Run(name, func(t *testing.T) {
 			places := []place{{key: name + " a"}, {key: name + " b"}, {key: name + " c"}, with}
 			for _, at := range places[:3] {
-				if _, err := srv.CLI("SET", at.key, "x", "PX", "100"); err != nil {
+				if _, err := srv.CLI("SET", at.key, "x", "PX", "500"); err != nil {
 					t.Fatal(err)
 				}
 				wantRead(t, l, at.key, "x") // on the second connection
@@ -235,10 +250,16 @@ func TestMGETOfExpired(t *testing.T) {
 			if _, err := srv.CLI("PERSIST", places[2].key); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := srv.CLI("DEBUG", "SLEEP", "0.2"); err != nil { // until their time has ended
+			if _, err := srv.CLI("DEBUG", "SLEEP", "0.6"); err != nil { // until their time has ended
 				t.Fatal(err)
 			}
+			if name == "in use" {
+				l.reads.turn <- struct{}{}
+			}
 			replies := l.readMany(t.Context(), places)
+			if name == "in use" {
+				l.reads.leave()
+			}
 			if len(replies) != 4 || replies[1].held != nil || string(replies[2].held) != "x" || errors.Join(replies[0].err, replies[1].err, replies[2].err, replies[3].err) != nil {
 				t.Errorf("readMany = %+v, want nothing, nothing, x, nothing", replies)
 			}
@@ -297,7 +318,10 @@ func TestLateReplyHere(t *testing.T) {
 			for _, key := range []string{"k", "long", "k"} {
 				ctx, cancel := leave.ctx()
 				p.Freeze(proxy.FromServer)
-				if _, _, err := l.read(ctx, place{key: key}); !errors.Is(err, leave.want) {
+				if err := l.reads.take(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := l.readHere(ctx, "GET", key); !errors.Is(err, leave.want) {
 					t.Fatalf("read = %v, want %v", err, leave.want)
 				}
 				cancel()
@@ -331,7 +355,7 @@ func TestSilentReadConn(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Close)
-	r := dial(t, RedisOptions{URL: srv.URL(), Timeout: 10 * time.Millisecond})
+	r := dial(t, RedisOptions{URL: srv.URL(), Timeout: 10 * time.Millisecond, MaxStale: time.Hour})
 	l := unwatched(t, r)
 	if err := reopenReads(t, l, p.Addr()); err != nil {
 		t.Fatal(err)
@@ -347,33 +371,275 @@ func TestSilentReadConn(t *testing.T) {
 	}
 }
 
-// TestWhoIsInAHurry: a tick does not wait behind all who read many keys.
-func TestWhoIsInAHurry(t *testing.T) {
+// TestSilentFirst: ticks are sent on the second connection and tell of the first.
+func TestSilentFirst(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		c := &readConn{link: new(link), turn: make(chan struct{}, 1), line: make(chan struct{}, 1)}
-		c.turn <- struct{}{}
-		had := make(chan string, 10)
-		enter := func(who string, take func(context.Context, <-chan struct{}) error) {
-			go func() {
-				if err := take(context.Background(), nil); err != nil {
-					t.Error(err)
-				}
-				had <- who
-				<-c.turn
-			}()
-			synctest.Wait()
+	srv := servertest.Redis(t)
+	p, err := proxy.Listen(srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	r := dial(t, RedisOptions{URL: "redis://" + p.Addr(), MaxStale: time.Hour, Timeout: 100 * time.Millisecond})
+	l := unwatched(t, r)
+	if err := reopenReads(t, l, srv.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	p.Freeze(proxy.FromServer)
+	ctx, stop := context.WithCancel(t.Context())
+	var beats sync.WaitGroup
+	beats.Go(func() { l.heartbeat(ctx) })
+	servertest.Eventually(t, 30*time.Second, l.late.now, "the line to be late")
+	stop()
+	beats.Wait()
+}
+
+// TestNoTimeLeft: a command for whose reply no time is left ends nothing but the call.
+func TestNoTimeLeft(t *testing.T) {
+	t.Parallel()
+	l := unwatched(t, dial(t, RedisOptions{Prefix: newPrefix(t)}))
+	for range 20 {
+		if err := l.reads.take(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		for range 3 {
-			enter("reader", c.takeLast)
+		if _, err := l.reads.do(t.Context(), -time.Millisecond, "PING"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("do = %v, want DeadlineExceeded", err)
 		}
-		enter("tick", c.take)
-		<-c.turn
-		synctest.Wait()
-		for i, want := range []string{"reader", "tick", "reader", "reader"} {
-			if got := <-had; got != want {
-				t.Errorf("turn %d was that of a %s, want %s", i, got, want)
+		servertest.Eventually(t, 30*time.Second, func() bool { return len(l.reads.turn) == 0 }, "the reply")
+	}
+	if err := l.reads.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := l.readHere(t.Context(), "PING"); err != nil || string(r.text) != "PONG" {
+		t.Errorf("PING = %q, %v", r.text, err)
+	}
+}
+
+// TestInterruptOfThePast: the end of a caller's context does not end the wait of who
+// comes after him.
+func TestInterruptOfThePast(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	p, err := proxy.Listen(srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	l := unwatched(t, dial(t, RedisOptions{URL: srv.URL()}))
+	if err := reopenReads(t, l, p.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	read := func(ctx context.Context) error {
+		l.reads.turn <- struct{}{}
+		_, err := l.readHere(ctx, "GET", "k")
+		return err
+	}
+	t.Run("when he has his reply", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		if err := read(ctx); err != nil {
+			t.Fatal(err)
+		}
+		p.Freeze(proxy.FromServer)
+		next := make(chan error)
+		go func() { next <- read(context.Background()) }()
+		servertest.Eventually(t, 30*time.Second, func() bool { return len(l.reads.turn) == 1 }, "who comes next")
+		cancel()
+		p.Thaw(proxy.FromServer)
+		if err := <-next; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("while the reply comes", func(t *testing.T) {
+		for i := range 500 {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Duration(i)*time.Microsecond, cancel)
+			if err := read(ctx); err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			if err := read(context.Background()); err != nil {
+				t.Fatalf("who comes next: %v", err)
+			}
+			cancel()
+		}
+	})
+}
+
+// TestUnaskedReply: what nobody has asked for is not taken for the reply to what is asked
+// next.
+func TestUnaskedReply(t *testing.T) {
+	t.Parallel()
+	l := unwatched(t, dial(t, RedisOptions{Prefix: newPrefix(t)}))
+	l.reads.in = append(l.reads.in, "$7\r\nother's\r\n"...)
+	if held, _, err := l.read(t.Context(), place{key: "k"}); !errors.Is(err, errNotRESP) {
+		t.Errorf("read = %q, %v, want errNotRESP", held, err)
+	}
+	select {
+	case <-l.broken: //nolint:errcheck // why, does not matter
+	case <-time.After(30 * time.Second):
+		t.Error("the link is not given up")
+	}
+}
+
+// TestReadsHereOverTLS: a reply whose caller has left is awaited as well.
+func TestReadsHereOverTLS(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	p, err := proxy.Listen(srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	front := httptest.NewUnstartedServer(nil) // for its certificate
+	front.StartTLS()
+	defer front.Close()
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", front.TLS.Clone())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() {
+		client, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer client.Close()
+		server, err := net.Dial("tcp", p.Addr())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer server.Close()
+		running.Go(func() { _, _ = io.Copy(server, client); server.Close() })
+		_, _ = io.Copy(client, server)
+	})
+	l := unwatched(t, dial(t, RedisOptions{URL: srv.URL(), Timeout: time.Hour}))
+	defer l.line.hangUp()
+	l.line.dial = func(ctx context.Context) (net.Conn, error) {
+		d := tls.Dialer{Config: front.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
+		return d.DialContext(ctx, "tcp", ln.Addr().String())
+	}
+	reads, err := l.openReads(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.reads.conn.Close()
+	l.reads = reads
+	long := strings.Repeat("long ", readBuffer)
+	if _, err := srv.CLI("SET", "k", long); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		wantRead(t, l, "k", long)
+		p.Freeze(proxy.FromServer)
+		if err := l.reads.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		if _, err := l.readHere(ctx, "GET", "k"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("read = %v, want DeadlineExceeded", err)
+		}
+		cancel()
+		p.Thaw(proxy.FromServer)
+		servertest.Eventually(t, 30*time.Second, func() bool { return len(l.reads.turn) == 0 }, "the reply")
+	}
+	wantRead(t, l, "k", long)
+}
+
+// TestKeptAfterReload: what was loaded over a value that was read on both connections is
+// kept here, though it is pushed twice; what has changed meanwhile is not.
+func TestKeptAfterReload(t *testing.T) {
+	t.Parallel()
+	prefix := newPrefix(t)
+	src := new(source)
+	writer := newCache(t, dial(t, RedisOptions{Prefix: prefix}), src, Options{})
+	r := dial(t, RedisOptions{Prefix: prefix, MaxStale: time.Hour})
+	c := newCache(t, r, src, Options{})
+	l := r.current.Load().remote.(*link)
+	reload := func(t *testing.T, key string) {
+		t.Helper()
+		get(t, writer, key, key+"@0")
+		get(t, c, key, key+"@0")
+		l.reads.turn <- struct{}{}
+		_, _, err := l.read(t.Context(), c.place(key)) // on the first connection
+		l.reads.leave()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.GetWithin(t.Context(), key, 0); err != nil || got != key+"@0" {
+			t.Fatalf("GetWithin = %q, %v", got, err)
+		}
+	}
+	t.Run("unchanged", func(t *testing.T) {
+		for i := range 20 {
+			key := strconv.Itoa(i)
+			reload(t, key)
+			before := c.Stats().LocalHits
+			get(t, c, key, key+"@0")
+			if c.Stats().LocalHits == before {
+				t.Fatal("nothing is kept here")
 			}
 		}
 	})
+	t.Run("changed after it was put into Redis", func(t *testing.T) {
+		g := &gate{}
+		g.afterFill = func(string) {
+			src.change()
+			if err := writer.Invalidate(t.Context(), "k"); err != nil {
+				t.Error(err)
+			}
+			if err := g.hearOut(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		get(t, writer, "k", "k@0")
+		intercept(r, g)
+		if got, err := c.GetWithin(t.Context(), "k", 0); err != nil || got != "k@0" {
+			t.Fatalf("GetWithin = %q, %v", got, err)
+		}
+		g.afterFill = nil
+		get(t, c, "k", "k@1")
+	})
+}
+
+// TestCloseAwaitsReader: a closed link has nobody on its second connection.
+func TestCloseAwaitsReader(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	l, err := dial(t, RedisOptions{URL: srv.URL()}).connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Pause()
+	defer srv.Resume()
+	if err := l.reads.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.reads.do(t.Context(), time.Millisecond, "PING"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatal(err)
+	}
+	l.close() // while the reply is awaited
+	for range 10_000 {
+		if len(l.reads.turn) != 1 {
+			t.Fatal("close did not have the turn")
+		}
+		runtime.Gosched()
+	}
+}
+
+// TestLogin: the second connection gives the same credentials as rueidis for the first,
+// which a server without passwords takes.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	if _, err := srv.CLI("ACL", "SETUSER", "user", "on", "nopass", "~*", "&*", "+@all"); err != nil {
+		t.Fatal(err)
+	}
+	for _, credentials := range []string{"", ":pw@", "default:pw@", "user:pw@", "user:@"} {
+		t.Run(credentials, func(t *testing.T) {
+			linked(t, srv, RedisOptions{URL: "redis://" + credentials + srv.Addr()})
+		})
+	}
 }

@@ -151,11 +151,8 @@ func (r *Redis) makeClient() error {
 
 // login returns the commands that do what rueidis does when it connects.
 func login(co rueidis.ClientOption) (commands [][]string) {
-	switch {
-	case co.Username != "":
-		commands = append(commands, []string{"AUTH", co.Username, co.Password})
-	case co.Password != "":
-		commands = append(commands, []string{"AUTH", co.Password})
+	if co.Username != "" || co.Password != "" {
+		commands = append(commands, []string{"AUTH", cmp.Or(co.Username, "default"), co.Password})
 	}
 	if co.ClientName != "" {
 		commands = append(commands, []string{"CLIENT", "SETNAME", co.ClientName})
