@@ -66,11 +66,11 @@
 // whatever it returned.
 //
 // What is kept out of a tier above would be enough if all news arrived. That it
-// does is never assumed, but proven five times per MaxStale (see pulse): the
-// node publishes a tick to itself, and all that Redis had to say to this node
-// until then comes before the tick. (It is sent on the connection for reads and
-// heard on the other, so both were in place.) What the node holds is right as of the
-// moment at which that was sent, and is served for MaxStale from then on: the
+// does is never assumed, but proven five times per MaxStale, and twice per second at
+// least (see pulse): the node publishes a tick to itself, and all that Redis had to
+// say to this node until then comes before the tick. (It is sent on the connection for
+// reads and heard on the other, so both were in place.) What the node holds is right as
+// of the moment at which that was sent, and is served for MaxStale from then on: the
 // freshness lease. It is checked with the real monotonic clock on each local
 // hit, so it holds for a process that was stopped and goes on, and for one
 // whose connection has fallen silent, in whichever direction. A tick carries
@@ -126,9 +126,9 @@
 //
 // # Several keys at a time
 //
-// [Cache.GetMany] goes the same way with all its keys at once: one MGET, one
-// round trip for the leases, one call of a [ManyLoader] for what is left, one round
-// trip for the fills. Each key has its own ticket, lease and place among the
+// [Cache.GetMany] goes the same way with all its keys at once: one MGET, or while
+// somebody else is reading a GET for each, in one round trip; one for the leases, one
+// call of a [ManyLoader] for what is left, one round trip for the fills. Each key has its own ticket, lease and place among the
 // flights, so callers of Get share in the load, and an invalidation takes its key
 // out of the batch and no other (TestGetManyAndInvalidation). Where another node,
 // or another flight, is ahead with a key, the batch leaves it to them. More keys
