@@ -53,9 +53,9 @@ const (
 	keepReadBuffer = 1 << 20  // a larger one is not kept for the next reply
 )
 
-// openReads makes the second connection of l, whose first is ready.
+// openReads makes the second connection of l, whose first is ready and waits for it.
 func (l *link) openReads(ctx context.Context) (*readConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, readRounds*l.redis.dialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(readRounds*l.redis.dialTimeout, pingTimeout))
 	defer cancel()
 	conn, err := l.line.another(ctx)
 	if err != nil {
@@ -167,14 +167,14 @@ func (c *readConn) do(ctx context.Context, allowed time.Duration, words ...strin
 var errUnanswered = errors.New("no reply in time")
 
 func (c *readConn) exchange(ctx context.Context, allowed time.Duration, words []string) (reply2, error) {
-	if len(c.in) > 0 { // which would be taken for the reply
-		return reply2{}, errNotRESP
-	}
 	// The write is given longer, as the connection is of no use if it was cut off, and
 	// this process may be stopped before it.
 	now := time.Now()
 	if err := errors.Join(c.conn.SetReadDeadline(now.Add(allowed)), c.conn.SetWriteDeadline(now.Add(allowed+pingTimeout))); err != nil {
 		return reply2{}, err
+	}
+	if len(c.in) > 0 { // which would be taken for the reply
+		return reply2{}, errNotRESP
 	}
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, c.interrupt)

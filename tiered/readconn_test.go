@@ -281,7 +281,7 @@ func TestMGETOfExpired(t *testing.T) {
 func TestLateReplyHere(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	long := strings.Repeat("long ", keepReadBuffer/2)
+	long := strings.Repeat("long ", readBuffer)
 	for key, value := range map[string]string{"k": "v", "long": long} {
 		if _, err := srv.CLI("SET", key, value); err != nil {
 			t.Fatal(err)
@@ -337,9 +337,6 @@ func TestLateReplyHere(t *testing.T) {
 				servertest.Eventually(t, 30*time.Second, func() bool { return len(l.reads.turn) == 0 }, "the reply")
 				wantRead(t, l, "long", long)
 				wantRead(t, l, "k", "v")
-			}
-			if size := cap(l.reads.in); size > keepReadBuffer {
-				t.Errorf("a buffer of %d bytes is kept", size)
 			}
 		})
 	}
@@ -412,6 +409,28 @@ func TestNoTimeLeft(t *testing.T) {
 	}
 	if r, err := l.readHere(t.Context(), "PING"); err != nil || string(r.text) != "PONG" {
 		t.Errorf("PING = %q, %v", r.text, err)
+	}
+}
+
+// TestBufferOfLongReply: a buffer as large as the largest value is not kept.
+func TestBufferOfLongReply(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Redis(t)
+	l := unwatched(t, dial(t, RedisOptions{URL: srv.URL()}))
+	long := strings.Repeat("long ", keepReadBuffer/2)
+	if _, err := srv.CLI("SET", "long", long); err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range [][]string{{"GET", "long"}, {"PING"}} {
+		if err := l.reads.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r, err := l.readHere(t.Context(), words...); err != nil || (words[0] == "GET" && string(r.text) != long) {
+			t.Fatalf("%d bytes, %v", len(r.text), err)
+		}
+	}
+	if size := cap(l.reads.in); size > keepReadBuffer {
+		t.Errorf("a buffer of %d bytes is kept", size)
 	}
 }
 
