@@ -33,7 +33,7 @@ func (l *link) read(ctx context.Context, at place) (held []byte, left time.Durat
 	return held, left, err
 }
 
-// get reads a key on the second connection, if he may, or else on the first together
+// get reads a key on the second connection, if it may, or else on the first together
 // with others.
 func (l *link) get(ctx context.Context, key string) ([]byte, error) {
 	if l.mayRead(ctx) {

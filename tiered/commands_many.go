@@ -212,9 +212,6 @@ func (l *link) mgetHere(ctx context.Context, places []place) []reply {
 		words = append(words, at.key)
 	}
 	r, err := l.readHere(ctx, words...)
-	if err == nil {
-		err = r.err()
-	}
 	if err == nil && len(r.list) != len(places) {
 		err = errReply
 	}

@@ -76,15 +76,13 @@ func (l *link) heartbeat(ctx context.Context) {
 		case <-l.hurry:
 		}
 		l.pulse.missing.Reset(l.redis.opts.Timeout)
-		err := l.beat(ctx)
-		switch { // that it arrived, the tick itself will tell
-		case isReply(err), isRefusal(err), errors.Is(err, errDeaf):
+		switch err := l.beat(ctx); {
+		case err == nil: // that it arrived, the tick itself will tell
+		case errors.Is(err, context.DeadlineExceeded):
+			l.overdue()
+		case ctx.Err() == nil:
 			l.redis.failed(discreet(err), linkGivenUp)
 			l.line.hangUp()
-		case errors.Is(err, context.DeadlineExceeded): // MaxStale is less than Timeout
-			l.overdue()
-		case err != nil && ctx.Err() == nil:
-			l.redis.failed(discreet(err), linkGivenUp)
 		}
 	}
 }
@@ -102,9 +100,6 @@ func (l *link) beat(ctx context.Context) error {
 		return err
 	}
 	r, err := l.reads.do(ctx, l.redis.opts.Timeout, l.tick()...)
-	if err == nil {
-		err = r.err()
-	}
 	return heardBy(r.number, err)
 }
 

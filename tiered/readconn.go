@@ -143,13 +143,13 @@ func (c *readConn) leave() { <-c.turn }
 
 // do sends a command and returns the reply, for one who has the turn. It gives it up:
 // at once, or, when the time that is allowed is over or ctx ends before the reply has
-// come, as soon as it has. An error is never that of the reply.
+// come, as soon as it has.
 func (c *readConn) do(ctx context.Context, allowed time.Duration, words ...string) (reply2, error) {
 	r, err := c.exchange(ctx, allowed, words)
 	switch {
 	case err == nil:
 		c.leave()
-		return r, nil
+		return r, r.err()
 	case errors.Is(err, errUnanswered):
 		go c.finish()
 		if err := ctx.Err(); err != nil {

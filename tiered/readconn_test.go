@@ -36,13 +36,13 @@ func linked(t *testing.T, srv *server.Redis, o RedisOptions) (*Redis, *link) {
 	return r, l
 }
 
-// reopenReads replaces the second connection of l by one to another address. Nobody
-// may use l meanwhile.
-func reopenReads(t *testing.T, l *link, addr string) error {
+// reopenReads replaces the second connection of l by one that d makes to another
+// address. Nobody may use l meanwhile.
+func reopenReads(t *testing.T, l *link, d interface {
+	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
+}, addr string) error {
 	t.Helper()
-	l.line.dial = func(ctx context.Context) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "tcp", addr)
-	}
+	l.line.dial = func(ctx context.Context) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
 	reads, err := l.openReads(t.Context())
 	if err == nil {
 		l.reads.conn.Close()
@@ -60,6 +60,46 @@ func unwatched(t *testing.T, r *Redis) *link {
 	}
 	t.Cleanup(l.close)
 	return l
+}
+
+// inFront returns a proxy in front of a server.
+func inFront(t *testing.T, srv *server.Redis) *proxy.Proxy {
+	t.Helper()
+	p, err := proxy.Listen(srv.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// secondBehindProxy returns a link that nobody looks after, and the proxy that its
+// second connection goes through.
+func secondBehindProxy(t *testing.T, srv *server.Redis, o RedisOptions) (*link, *proxy.Proxy) {
+	t.Helper()
+	p := inFront(t, srv)
+	o.URL = srv.URL()
+	l := unwatched(t, dial(t, o))
+	if err := reopenReads(t, l, new(net.Dialer), p.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	return l, p
+}
+
+// readOnSecond sends a command on the second connection, when nobody uses that.
+func readOnSecond(ctx context.Context, l *link, words ...string) (reply2, error) {
+	l.reads.turn <- struct{}{}
+	return l.readHere(ctx, words...)
+}
+
+// givenUp waits until the link is given up.
+func givenUp(t *testing.T, l *link) {
+	t.Helper()
+	select {
+	case <-l.broken: //nolint:errcheck // why, does not matter
+	case <-time.After(30 * time.Second):
+		t.Error("the link is not given up")
+	}
 }
 
 func wantRead(t *testing.T, l *link, key, want string) {
@@ -186,7 +226,7 @@ func TestRedirectIsProven(t *testing.T) {
 	if l.id >= 50 {
 		t.Fatalf("the connection is number %d on its server, which the other may not have", l.id)
 	}
-	if err := reopenReads(t, l, other.Addr()); !errors.Is(err, errRedirect) {
+	if err := reopenReads(t, l, new(net.Dialer), other.Addr()); !errors.Is(err, errRedirect) {
 		t.Errorf("a connection to another server: %v, want errRedirect", err)
 	}
 }
@@ -306,22 +346,11 @@ func TestLateReplyHere(t *testing.T) {
 		}, context.Canceled},
 	} {
 		t.Run(leave.how, func(t *testing.T) {
-			p, err := proxy.Listen(srv.Addr())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			l := unwatched(t, dial(t, RedisOptions{URL: srv.URL(), Timeout: leave.timeout}))
-			if err := reopenReads(t, l, p.Addr()); err != nil {
-				t.Fatal(err)
-			}
+			l, p := secondBehindProxy(t, srv, RedisOptions{Timeout: leave.timeout})
 			for _, key := range []string{"k", "long", "k"} {
 				ctx, cancel := leave.ctx()
 				p.Freeze(proxy.FromServer)
-				if err := l.reads.take(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				if _, err := l.readHere(ctx, "GET", key); !errors.Is(err, leave.want) {
+				if _, err := readOnSecond(ctx, l, "GET", key); !errors.Is(err, leave.want) {
 					t.Fatalf("read = %v, want %v", err, leave.want)
 				}
 				cancel()
@@ -347,39 +376,21 @@ func TestLateReplyHere(t *testing.T) {
 func TestSilentReadConn(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	p, err := proxy.Listen(srv.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	r := dial(t, RedisOptions{URL: srv.URL(), Timeout: 10 * time.Millisecond, MaxStale: time.Hour})
-	l := unwatched(t, r)
-	if err := reopenReads(t, l, p.Addr()); err != nil {
-		t.Fatal(err)
-	}
+	l, p := secondBehindProxy(t, srv, RedisOptions{Timeout: 10 * time.Millisecond, MaxStale: time.Hour})
 	p.Freeze(proxy.FromServer)
 	if err := l.beat(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("beat = %v, want DeadlineExceeded", err)
 	}
-	select {
-	case <-l.broken: //nolint:errcheck // why, does not matter
-	case <-time.After(30 * time.Second):
-		t.Error("the link is not given up")
-	}
+	givenUp(t, l)
 }
 
 // TestSilentFirst: ticks are sent on the second connection and tell of the first.
 func TestSilentFirst(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	p, err := proxy.Listen(srv.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	r := dial(t, RedisOptions{URL: "redis://" + p.Addr(), MaxStale: time.Hour, Timeout: 100 * time.Millisecond})
-	l := unwatched(t, r)
-	if err := reopenReads(t, l, srv.Addr()); err != nil {
+	p := inFront(t, srv)
+	l := unwatched(t, dial(t, RedisOptions{URL: "redis://" + p.Addr(), MaxStale: time.Hour, Timeout: 100 * time.Millisecond}))
+	if err := reopenReads(t, l, new(net.Dialer), srv.Addr()); err != nil {
 		t.Fatal(err)
 	}
 	p.Freeze(proxy.FromServer)
@@ -404,10 +415,7 @@ func TestNoTimeLeft(t *testing.T) {
 		}
 		servertest.Eventually(t, 30*time.Second, func() bool { return len(l.reads.turn) == 0 }, "the reply")
 	}
-	if err := l.reads.take(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if r, err := l.readHere(t.Context(), "PING"); err != nil || string(r.text) != "PONG" {
+	if r, err := readOnSecond(t.Context(), l, "PING"); err != nil || string(r.text) != "PONG" {
 		t.Errorf("PING = %q, %v", r.text, err)
 	}
 }
@@ -422,10 +430,7 @@ func TestBufferOfLongReply(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, words := range [][]string{{"GET", "long"}, {"PING"}} {
-		if err := l.reads.take(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if r, err := l.readHere(t.Context(), words...); err != nil || (words[0] == "GET" && string(r.text) != long) {
+		if r, err := readOnSecond(t.Context(), l, words...); err != nil || (words[0] == "GET" && string(r.text) != long) {
 			t.Fatalf("%d bytes, %v", len(r.text), err)
 		}
 	}
@@ -439,18 +444,9 @@ func TestBufferOfLongReply(t *testing.T) {
 func TestInterruptOfThePast(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	p, err := proxy.Listen(srv.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	l := unwatched(t, dial(t, RedisOptions{URL: srv.URL()}))
-	if err := reopenReads(t, l, p.Addr()); err != nil {
-		t.Fatal(err)
-	}
+	l, p := secondBehindProxy(t, srv, RedisOptions{})
 	read := func(ctx context.Context) error {
-		l.reads.turn <- struct{}{}
-		_, err := l.readHere(ctx, "GET", "k")
+		_, err := readOnSecond(ctx, l, "GET", "k")
 		return err
 	}
 	t.Run("when he has his reply", func(t *testing.T) {
@@ -493,22 +489,14 @@ func TestUnaskedReply(t *testing.T) {
 	if held, _, err := l.read(t.Context(), place{key: "k"}); !errors.Is(err, errNotRESP) {
 		t.Errorf("read = %q, %v, want errNotRESP", held, err)
 	}
-	select {
-	case <-l.broken: //nolint:errcheck // why, does not matter
-	case <-time.After(30 * time.Second):
-		t.Error("the link is not given up")
-	}
+	givenUp(t, l)
 }
 
 // TestReadsHereOverTLS: a reply whose caller has left is awaited as well.
 func TestReadsHereOverTLS(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Redis(t)
-	p, err := proxy.Listen(srv.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
+	p := inFront(t, srv)
 	front := httptest.NewUnstartedServer(nil) // for its certificate
 	front.StartTLS()
 	defer front.Close()
@@ -536,16 +524,10 @@ func TestReadsHereOverTLS(t *testing.T) {
 	})
 	l := unwatched(t, dial(t, RedisOptions{URL: srv.URL(), Timeout: time.Hour}))
 	defer l.line.hangUp()
-	l.line.dial = func(ctx context.Context) (net.Conn, error) {
-		d := tls.Dialer{Config: front.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
-		return d.DialContext(ctx, "tcp", ln.Addr().String())
-	}
-	reads, err := l.openReads(t.Context())
-	if err != nil {
+	d := &tls.Dialer{Config: front.Client().Transport.(*http.Transport).TLSClientConfig}
+	if err := reopenReads(t, l, d, ln.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	l.reads.conn.Close()
-	l.reads = reads
 	long := strings.Repeat("long ", readBuffer)
 	if _, err := srv.CLI("SET", "k", long); err != nil {
 		t.Fatal(err)
@@ -553,11 +535,8 @@ func TestReadsHereOverTLS(t *testing.T) {
 	for range 3 {
 		wantRead(t, l, "k", long)
 		p.Freeze(proxy.FromServer)
-		if err := l.reads.take(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		if _, err := l.readHere(ctx, "GET", "k"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := readOnSecond(ctx, l, "GET", "k"); !errors.Is(err, context.DeadlineExceeded) {
 			t.Fatalf("read = %v, want DeadlineExceeded", err)
 		}
 		cancel()
