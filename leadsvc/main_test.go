@@ -84,13 +84,7 @@ func fleetOn(t testing.TB, databaseURL string) *fleet {
 
 func dialRedis(t testing.TB, redisURL string) rueidis.Client {
 	t.Helper()
-	option, err := rueidis.ParseURL(redisURL)
-	if err != nil {
-		t.Fatal("the Redis URL does not parse")
-	}
-	option.DisableCache = true
-	servertest.SmallBuffers(&option)
-	client, err := rueidis.NewClient(option)
+	client, err := servertest.NewClient(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -138,12 +138,7 @@ type stranger struct {
 
 func newStranger(t *testing.T, prefix string) stranger {
 	t.Helper()
-	o, err := rueidis.ParseURL(servertest.RedisURL(t))
-	if err != nil {
-		t.Fatal("the Redis URL does not parse")
-	}
-	o.DisableCache = true
-	client, err := rueidis.NewClient(o)
+	client, err := servertest.NewClient(servertest.RedisURL(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,13 +140,7 @@ func Prefix(t testing.TB, redisURL string) string {
 // unlinkAll removes the keys that begin with prefix, which holds no character
 // that is special in a pattern.
 func unlinkAll(ctx context.Context, redisURL, prefix string) error {
-	option, err := rueidis.ParseURL(redisURL)
-	if err != nil {
-		return errors.New("the URL does not parse") // err may hold its password
-	}
-	option.DisableCache = true // the servers that lack tracking will do
-	SmallBuffers(&option)
-	client, err := rueidis.NewClient(option)
+	client, err := NewClient(redisURL)
 	if err != nil {
 		return err
 	}
@@ -168,11 +162,25 @@ func unlinkAll(ctx context.Context, redisURL, prefix string) error {
 	}
 }
 
-// SmallBuffers makes a client cheap that is used for a few short commands. One
-// as it is by default has a megabyte of buffers for each connection, which the
-// race detector watches.
-func SmallBuffers(option *rueidis.ClientOption) {
+// NewClient returns a client for a few short commands of a test. The error holds no
+// password.
+//
+// It is cheap: one as it is by default has a megabyte of buffers for each connection,
+// which the race detector watches. And it tries nothing twice: a command that rueidis
+// sends again, as its connection was lost, is used for another once that is answered,
+// while the writer of the lost connection may still read it. Instead it reads its
+// connection all the time, and so knows of the loss.
+func NewClient(redisURL string) (rueidis.Client, error) {
+	option, err := rueidis.ParseURL(redisURL)
+	if err != nil {
+		return nil, errors.New("the URL does not parse") // err may hold its password
+	}
+	option.DisableCache = true // the servers that lack tracking will do
+	option.ForceSingleClient = true
+	option.DisableRetry = true
+	option.AlwaysPipelining = true
 	option.ReadBufferEachConn, option.WriteBufferEachConn = 4<<10, 4<<10
 	option.RingScaleEachConn = 4
 	option.PipelineMultiplex = -1
+	return rueidis.NewClient(option)
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/rueidis"
 
 	"leadcache/internal/server"
 )
@@ -46,11 +45,7 @@ func TestDatabaseURL(t *testing.T) {
 
 func TestPrefix(t *testing.T) {
 	redisURL := RedisURL(t)
-	option, err := rueidis.ParseURL(redisURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := rueidis.NewClient(option)
+	client, err := NewClient(redisURL)
 	if err != nil {
 		t.Fatal(err)
 	}
