@@ -104,17 +104,6 @@ func (s *session) serves(id uint64, share uint64, now int64) bool {
 	return false
 }
 
-// clock counts nanoseconds from its start with the monotonic clock. Each read
-// is a real one: a cached clock would stand still in a stopped process, and
-// serve old entries when that goes on.
-type clock struct{ start time.Time }
-
-func newClock() clock { return clock{start: time.Now()} }
-
-// now returns nanoseconds since the clock was made, plus one: 0 never comes,
-// so that it can mean "not valid" in an entry.
-func (c clock) now() int64 { return int64(time.Since(c.start)) + 1 }
-
 // after returns the monotonic time d after t, without overflow.
 func after(t int64, d time.Duration) int64 {
 	if int64(d) > endless-t {

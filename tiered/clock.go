@@ -1,0 +1,39 @@
+package tiered
+
+import (
+	"time"
+	_ "unsafe" // for linkname
+)
+
+// clock counts nanoseconds from its start with the monotonic clock. Each read
+// is a real one: a cached clock would stand still in a stopped process, and
+// serve old entries when that goes on.
+type clock struct {
+	origin int64 // of nanotime; 0: ask time.Since
+	start  time.Time
+}
+
+func newClock() clock {
+	c := clock{start: time.Now()}
+	if c.start.Unix() >= processStart { // else it is that of a test, in a bubble of synctest, which nanotime does not know of
+		c.origin = nanotime()
+	}
+	return c
+}
+
+var processStart = time.Now().Unix()
+
+// now returns nanoseconds since the clock was made, plus one: 0 never comes,
+// so that it can mean "not valid" in an entry.
+func (c *clock) now() int64 {
+	if c.origin != 0 {
+		return nanotime() - c.origin + 1
+	}
+	return int64(time.Since(c.start)) + 1
+}
+
+// nanotime reads the monotonic clock. It is what time.Since calls; by itself it takes
+// 5 % less, and a local hit takes little else.
+//
+//go:linkname nanotime runtime.nanotime
+func nanotime() int64
