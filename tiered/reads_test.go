@@ -122,18 +122,8 @@ func TestPlainReadsHere(t *testing.T) {
 			t.Errorf("read = %q with %v left, %v, want %q with %v", held, left, err, stored.want, stored.maximum)
 		}
 	}
-	rec := newRecorder()
-	if err := l.redis.enroll("recorder", rec); err != nil {
-		t.Fatal(err)
-	}
 	if _, err := srv.CLI("DEL", "k"); err != nil {
 		t.Fatal(err)
-	}
-	if err := l.hearOut(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if pushes, _ := rec.count("k"); pushes != 1 {
-		t.Errorf("%d pushes of a change of what was read, want 1", pushes)
 	}
 	if _, err := srv.CLI("HSET", "k", "f", "v"); err != nil {
 		t.Fatal(err)
