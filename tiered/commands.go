@@ -69,30 +69,11 @@ func (l *link) command(words ...string) rueidis.Completed {
 	return l.client.B().Arbitrary(words[0]).Args(words[1:]...).Build()
 }
 
-// readPlain reads a key and how long it has left, like get.
 func (l *link) readPlain(ctx context.Context, at place) ([]byte, time.Duration, error) {
 	asked := time.Now()
-	if l.mayRead(ctx) {
-		r, err := l.readHere(ctx, "EVAL", plainReadScript, "1", at.key)
-		if err != nil {
-			return nil, 0, err
-		}
-		return r.valueAndLeft(asked)
-	}
 	ctx, cancel := l.deadline(ctx)
 	defer cancel()
 	return l.plainReply(l.send(ctx, l.reserve, l.command("GET", at.key), l.command("PTTL", at.key)), asked)
-}
-
-// valueAndLeft reads the reply to plainReadScript, sent since asked.
-func (r reply2) valueAndLeft(asked time.Time) ([]byte, time.Duration, error) {
-	switch {
-	case r.kind == '$' && r.text == nil:
-		return nil, 0, nil
-	case len(r.list) != 2 || r.list[0].kind != '$' || r.list[1].kind != ':':
-		return nil, 0, errReply
-	}
-	return r.list[0].text, lifetime(r.list[1].number, asked), nil
 }
 
 // plainReply reads the replies to GET and PTTL, sent since asked.

@@ -20,8 +20,7 @@ import (
 // (CLIENT TRACKING with REDIRECT). Pushes and purges so remain in one order, and a
 // ticket is opened before anything is read on either. But a reply from here may
 // overtake a push from there; nothing relies on that it does not. A key that was
-// read on both is pushed twice. (That would void the tickets of places with a tag,
-// whose leases register as well: those are read on the first only.)
+// read on both is pushed twice.
 //
 // That Redis does push is proven, too. When the connection is made, a key that was
 // read here is written, and only once the push about it has come is anything else

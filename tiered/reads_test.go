@@ -99,44 +99,6 @@ func TestReadsHere(t *testing.T) {
 	}
 }
 
-// TestPlainReadsHere: what other programs write is read on the second connection too,
-// with how long it has left.
-func TestPlainReadsHere(t *testing.T) {
-	t.Parallel()
-	srv := servertest.Redis(t)
-	l, p := secondBehindProxy(t, srv, RedisOptions{Timeout: time.Second, MaxStale: time.Hour})
-	for _, stored := range []struct {
-		words   []string
-		want    string
-		maximum time.Duration
-	}{
-		{[]string{"DEL", "k"}, "", 0},
-		{[]string{"SET", "k", "with an end", "PX", "60000"}, "with an end", time.Minute},
-		{[]string{"SET", "k", "without"}, "without", forever},
-	} {
-		if _, err := srv.CLI(stored.words...); err != nil {
-			t.Fatal(err)
-		}
-		held, left, err := l.read(t.Context(), place{key: "k", plain: true})
-		if err != nil || string(held) != stored.want || (held == nil) != (stored.want == "") || left > stored.maximum || left < stored.maximum/2 {
-			t.Errorf("read = %q with %v left, %v, want %q with %v", held, left, err, stored.want, stored.maximum)
-		}
-	}
-	if _, err := srv.CLI("DEL", "k"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := srv.CLI("HSET", "k", "f", "v"); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := l.read(t.Context(), place{key: "k", plain: true}); !isRefusal(err) {
-		t.Errorf("read of a hash = %v, want a refusal", err)
-	}
-	p.Freeze(proxy.FromServer)
-	if _, _, err := l.read(t.Context(), place{key: "k", plain: true}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("read with the second connection silent = %v, want context.DeadlineExceeded", err)
-	}
-}
-
 // TestReadConnLost: Redis pushes nothing about what was read on a connection that is
 // gone. While nobody reads, the next tick finds out.
 func TestReadConnLost(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestAppendCommand(t *testing.T) {
@@ -85,21 +84,4 @@ func FuzzParseReply(f *testing.F) {
 		}
 		_, _ = r.bytesOrNil()
 	})
-}
-
-// TestValueAndLeft: what no server answers to plainReadScript is an error.
-func TestValueAndLeft(t *testing.T) {
-	t.Parallel()
-	for _, whole := range []string{
-		"*-1\r\n", "*0\r\n", "+OK\r\n", ":1\r\n", "$1\r\na\r\n",
-		"*1\r\n$1\r\na\r\n", "*2\r\n$1\r\na\r\n$1\r\n7\r\n", "*2\r\n:1\r\n:7\r\n", "*3\r\n$1\r\na\r\n:7\r\n:7\r\n",
-	} {
-		r, _, err := parseReply([]byte(whole))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if held, _, err := r.valueAndLeft(time.Now()); !errors.Is(err, errReply) {
-			t.Errorf("%q: %q, %v, want errReply", whole, held, err)
-		}
-	}
 }

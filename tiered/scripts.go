@@ -23,12 +23,6 @@ func newScript(body string) script {
 	return script{body, hex.EncodeToString(sum[:])}
 }
 
-// plainReadScript is GET and PTTL in one command, for a connection that is read one
-// reply at a time.
-const plainReadScript = `
-local v = redis.call('GET', KEYS[1])
-return v and {v, redis.call('PTTL', KEYS[1])}`
-
 // In all scripts KEYS[1] is the key of the value and KEYS[2], where there is
 // one, that of the tag's list.
 //
