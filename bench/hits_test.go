@@ -74,7 +74,8 @@ func redisHit(b *testing.B, leads int64, o order, part float64) {
 			})
 			sent = w.now(b).since(sent)
 			st := since(cache.Stats(), before)
-			if st.Loads != 0 || st.RedisErrors != 0 || float64(st.RedisHits) < part*float64(st.Gets) {
+			few := st.Gets < 100 // chance may have most of them be of the one entry that is here
+			if st.Loads != 0 || st.RedisErrors != 0 || !few && float64(st.RedisHits) < part*float64(st.Gets) {
 				b.Errorf("not all were Redis hits: %+v", st)
 			}
 			if gets := sent.calls["get"]; gets != int64(st.RedisHits) || sent.calls["evalsha"] != 0 || sent.calls["set"] != 0 {

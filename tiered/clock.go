@@ -15,13 +15,11 @@ type clock struct {
 
 func newClock() clock {
 	c := clock{start: time.Now()}
-	if c.start.Unix() >= processStart { // else it is that of a test, in a bubble of synctest, which nanotime does not know of
+	if c.start != c.start.Round(0) { // else it has no monotonic reading: it is a test's, in a bubble of synctest
 		c.origin = nanotime()
 	}
 	return c
 }
-
-var processStart = time.Now().Unix()
 
 // now returns nanoseconds since the clock was made, plus one: 0 never comes,
 // so that it can mean "not valid" in an entry.
@@ -32,8 +30,9 @@ func (c *clock) now() int64 {
 	return int64(time.Since(c.start)) + 1
 }
 
-// nanotime reads the monotonic clock. It is what time.Since calls; by itself it takes
-// 5 % less, and a local hit takes little else.
+// nanotime reads the monotonic clock. It is what time.Since calls; without what that
+// does besides, a local hit takes 1.5 ns less, of 45. A bubble of synctest it does not
+// know of.
 //
 //go:linkname nanotime runtime.nanotime
 func nanotime() int64

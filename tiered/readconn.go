@@ -22,6 +22,10 @@ import (
 // overtake a push from there; nothing relies on that it does not. A key that was
 // read on both is pushed twice.
 //
+// Only frames at places without a tag are read here. A place with a tag, or plain JSON,
+// takes two commands or a script, which carries the value through Lua; and the lease of
+// who loads over what was read on both would be pushed twice, and void his ticket.
+//
 // That Redis does push is proven, too. When the connection is made, a key that was
 // read here is written, and only once the push about it has come is anything else
 // read: so both connections lead to the same server, and REDIRECT to the first.
