@@ -128,13 +128,14 @@
 //
 // [Cache.GetMany] goes the same way with all its keys at once: one MGET, or while
 // somebody else is reading a GET for each, in one round trip; one for the leases, one
-// call of a [ManyLoader] for what is left, one round trip for the fills. Each key has its own ticket, lease and place among the
-// flights, so callers of Get share in the load, and an invalidation takes its key
-// out of the batch and no other (TestGetManyAndInvalidation). Where another node,
-// or another flight, is ahead with a key, the batch leaves it to them. More keys
-// than half the commands that may be on their way (see maxInFlight) are asked for
-// in several round trips, one after another, so a batch of any size leaves room to
-// others; each is bounded by [RedisOptions.Timeout].
+// call of a [ManyLoader] for what is left, one round trip for the fills. Each key has
+// its own ticket, lease and place among the flights, so callers of Get share in the
+// load, and an invalidation takes its key out of the batch and no other
+// (TestGetManyAndInvalidation). Where another node, or another flight, is ahead with a
+// key, the batch leaves it to them. More keys than half the commands that may be on
+// their way (see maxInFlight) are asked for in several round trips, one after another,
+// so a batch of any size leaves room to others; each is bounded by
+// [RedisOptions.Timeout].
 //
 // # Sharing values with other programs
 //

@@ -214,7 +214,7 @@ func TestLostPurge(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
+			anotherSession(t, f.rb, before)
 			if f.rb.current.Load().remote != before.remote {
 				t.Error("the connection was given up")
 			}

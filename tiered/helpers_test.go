@@ -45,6 +45,12 @@ func connected(t testing.TB, r *Redis) {
 	servertest.Eventually(t, 30*time.Second, func() bool { return r.Status().Connected }, "connection to Redis")
 }
 
+// anotherSession waits until the session is another than before.
+func anotherSession(t testing.TB, r *Redis, before *session) {
+	t.Helper()
+	servertest.Eventually(t, 30*time.Second, func() bool { return r.current.Load() != before }, "a new session")
+}
+
 // source is a loader over a versioned truth: key k has the value "k@version".
 type source struct {
 	loads   atomic.Int64

@@ -115,6 +115,9 @@ func TestGetManyStorm(t *testing.T) {
 			defer func() {
 				close(stop)
 				work.Wait()
+				for node, c := range s.nodes {
+					t.Logf("node %d met %+v", node, c.Stats())
+				}
 			}()
 			repeat := func(pace func() time.Duration, do func(node int)) {
 				for node := range s.nodes {

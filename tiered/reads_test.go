@@ -114,7 +114,7 @@ func TestReadConnLost(t *testing.T) {
 	f.cli(t, "CLIENT", "KILL", "TYPE", "normal")
 	f.cli(t, "DEL", "k") // pushed to nobody
 	sees(t, f.b, "k", "k@1")
-	servertest.Eventually(t, 30*time.Second, func() bool { return f.rb.current.Load() != before }, "a new session")
+	anotherSession(t, f.rb, before)
 	connected(t, f.rb)
 	f.src.change()
 	f.cli(t, "DEL", "k")

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"leadcache/internal/servertest"
 )
 
 // filled returns a local tier with n entries of session s.
@@ -189,7 +187,7 @@ func TestNoBurst(t *testing.T) {
 			t.Helper()
 			before := f.ra.current.Load()
 			f.cli(t, "FLUSHALL")
-			servertest.Eventually(t, 30*time.Second, func() bool { return f.ra.current.Load() != before }, "a new session")
+			anotherSession(t, f.ra, before)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
